@@ -1,0 +1,87 @@
+import type { CallKind } from './quota.js';
+import type { AccountName, IntegrationName } from './words.js';
+
+/** How the writer chooses between single calls and bulk jobs. */
+export type Batching = 'auto' | 'off' | 'always';
+
+/**
+ * A secret is never in the configuration, only where to read it: `env:NAME` (an environment variable of the service
+ * that needs it) or `file:/path` (a file readable by it).
+ */
+export type SecretRef = string;
+
+export interface CrmConfig {
+  readonly type: 'zendesk';
+  /** `https://<subdomain>.zendesk.com`, without a trailing slash. */
+  readonly baseUrl: string;
+  readonly credential:
+    | { readonly kind: 'oauth'; readonly tokenRef: SecretRef }
+    | { readonly kind: 'apiToken'; readonly email: string; readonly tokenRef: SecretRef };
+  /** Tier in the catalogue of limits (`team`, `professional`, …). */
+  readonly licence: string;
+  /** Put before the interaction's id to make the CRM's `external_id`. */
+  readonly externalIdPrefix: string;
+  /** 1 for a real CRM. A simulator running S times faster declares S here: every window and wait is divided by it. */
+  readonly timeScale: number;
+  /** How long one call may take before it counts as unanswered, ms (not scaled). */
+  readonly requestTimeoutMs: number;
+}
+
+/** A limit added to the licence's, or one of them changed (by name). */
+export interface LimitConfig {
+  readonly name: string;
+  readonly max: number;
+  /** Required for a limit the licence doesn't have. */
+  readonly lengthMs: number | null;
+  readonly kind: 'fixed' | 'rolling' | null;
+  /** `UTC` or an IANA time zone; where a fixed window of a day begins. */
+  readonly anchor: string | null;
+  /** Which kinds of call draw on it; null = every call. */
+  readonly draws: readonly CallKind[] | null;
+}
+
+export interface IntegrationConfig {
+  /** HTTP Basic credentials for the ingest door; null = this integration may not publish events. */
+  readonly ingest: { readonly username: string; readonly passwordRef: SecretRef } | null;
+  /** A trusted integration's observed headers may close a limit; others can only lower within their evidence. */
+  readonly trusted: boolean;
+}
+
+/** What becomes a ticket, a comment, a field, and how it reads. Templates are Liquid. */
+export interface TicketPolicy {
+  /** A call or chat gets its ticket when assigned, or when the agent is connected. Ended ones always get one. */
+  readonly ticketAt: 'assigned' | 'connected';
+  /** Chats: not before the customer has written this many messages (0 = as calls). */
+  readonly chatAfterCustomerMessages: number;
+  readonly mode: 'new' | 'append';
+  readonly subject: string;
+  readonly body: string;
+  readonly bodyPublic: boolean;
+  /** A comment per event named here; `null` or absent = no comment for that event. */
+  readonly comments: Readonly<Record<string, { readonly body: string; readonly public: boolean } | null>>;
+  readonly tags: readonly string[];
+  /** Zendesk custom field id → Liquid template; an empty rendering sets nothing. */
+  readonly customFields: readonly {
+    readonly id: number;
+    readonly value: string;
+    readonly type: 'text' | 'number' | 'checkbox';
+  }[];
+  /** Events older than this when planned are `backlog`, ms. */
+  readonly backlogAfterMs: number;
+}
+
+/** One account as declared, validated, with defaults filled in. Holds no secret. */
+export interface AccountConfig {
+  readonly name: AccountName;
+  readonly crm: CrmConfig;
+  readonly limits: readonly LimitConfig[];
+  readonly batching: Batching;
+  readonly integrations: Readonly<Record<IntegrationName, IntegrationConfig>>;
+  readonly policy: TicketPolicy;
+}
+
+/** What the ledger publishes of an account: its newest configuration and that version's number. */
+export interface PublishedAccount {
+  readonly version: number;
+  readonly config: AccountConfig;
+}

@@ -1,0 +1,166 @@
+import type { IntegrationName, Priority } from './words.js';
+
+/**
+ * The quota protocol, as it travels over NATS request/reply (JSON). Account and integration are in the subject, which
+ * the server's permissions enforce, never in the body. All times are durations in milliseconds: the client counts
+ * *valid until* from when it sent its request, *not before* from when it got the answer, on its monotonic clock.
+ */
+
+/** What a call is, so that the ledger knows which limits it draws on. An unlisted call is `other`. */
+export const CALL_KINDS = [
+  'tickets.create',
+  'tickets.create_many',
+  'tickets.update',
+  'tickets.update_many',
+  'tickets.list',
+  'tickets.audits',
+  'tickets.export',
+  'jobs.show',
+  'jobs.list',
+  'users.search',
+  'users.create',
+  'users.create_or_update',
+  'other',
+] as const;
+export type CallKind = (typeof CALL_KINDS)[number];
+
+/** Which ticket or user one call touches, for limits scoped to them. */
+export interface CallKey {
+  readonly ticket?: string;
+  readonly user?: string;
+}
+
+export interface AcquireRequest {
+  /** Made by the client before the first send and reused on every retry: the same id gets the same grant again. */
+  readonly requestId: string;
+  readonly kind: CallKind;
+  /** One entry per call where a call touches a ticket or user; may be left out. */
+  readonly keys?: readonly CallKey[];
+  readonly calls: { readonly min: number; readonly max: number };
+  readonly priority: Priority;
+  /** How long the request may wait in the ledger; 0 = answer at once. */
+  readonly waitMs: number;
+}
+
+export interface LimitStanding {
+  readonly limit: string;
+  readonly max: number;
+  readonly remaining: number;
+  /** Until the current window ends; null for holds. */
+  readonly resetsInMs: number | null;
+}
+
+export interface Granted {
+  readonly answer: 'granted';
+  readonly grantId: string;
+  readonly calls: number;
+  /** Not before: counted from when the answer arrived. */
+  readonly sendInMs: number;
+  /** Not after: counted from when the request was sent. */
+  readonly validForMs: number;
+  /** After this (from when the request was sent) unsettled calls count as used, for ever. */
+  readonly settleWithinMs: number;
+  /** One id per call that occupies a place until released (bulk jobs). */
+  readonly holdIds: readonly string[];
+  readonly remaining: readonly LimitStanding[];
+}
+
+export interface Refused {
+  readonly answer: 'refused';
+  /** The limit, hold or share that refused. */
+  readonly limit: string;
+  readonly reason: string;
+  readonly retryInMs: number;
+  readonly eta: { readonly fromMs: number; readonly toMs: number };
+}
+
+/** What can never be granted, or isn't understood: asking again the same way is pointless. */
+export interface Rejected {
+  readonly answer: 'rejected';
+  readonly code: string;
+  readonly message: string;
+}
+
+export type AcquireAnswer = Granted | Refused | Rejected;
+
+/** One call that was made under a grant. Durations back from the moment the settle is sent. */
+export interface UsedCall {
+  /** How long ago its first byte may have left. */
+  readonly sentAgoMs: number;
+  /** How long ago its answer arrived; null = never did, so it counts wherever it could have arrived. */
+  readonly answeredAgoMs: number | null;
+}
+
+export interface SettleRequest {
+  readonly requestId: string;
+  readonly grantId: string;
+  readonly used: readonly UsedCall[];
+  /** Calls that were not and will not be made. */
+  readonly returned: number;
+}
+
+export interface Settled {
+  readonly answer: 'settled';
+  readonly grantId: string;
+  /** True where (part of) it came after the grant had expired: the expired calls stay counted. */
+  readonly late: boolean;
+  readonly used: number;
+  readonly returned: number;
+  readonly expired: number;
+  readonly open: number;
+}
+
+export type SettleAnswer = Settled | Rejected;
+
+export interface ReleaseRequest {
+  readonly requestId: string;
+  readonly holdIds: readonly string[];
+}
+export interface Released {
+  readonly answer: 'released';
+  readonly released: number;
+}
+export type ReleaseAnswer = Released | Rejected;
+
+/** What the CRM itself said in answer to a call. Header names in lower case. */
+export interface ObserveRequest {
+  readonly grantId: string | null;
+  readonly kind: CallKind;
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** First bytes of a refusal's body, where it tells which limit refused. */
+  readonly refusal?: string;
+  readonly answeredAgoMs: number;
+}
+export interface Observed {
+  readonly answer: 'observed';
+  /** Limits that are now closed, and for how long. */
+  readonly closed: readonly { readonly limit: string; readonly forMs: number }[];
+}
+export type ObserveAnswer = Observed | Rejected;
+
+export interface UsageRequest {
+  /** Buckets of a minute, an hour or a day (an account with a time scale has scaled ones). */
+  readonly per: 'minute' | 'hour' | 'day';
+  readonly integration?: IntegrationName;
+  /** ISO instants; default: the current day. */
+  readonly from?: string;
+  readonly to?: string;
+}
+export interface UsageRow {
+  readonly integration: IntegrationName;
+  /** ISO instant at which the bucket begins. */
+  readonly startsAt: string;
+  readonly granted: number;
+  readonly used: number;
+  readonly returned: number;
+  readonly expired: number;
+  readonly open: number;
+}
+export interface UsageAnswer {
+  readonly answer: 'usage';
+  readonly per: UsageRequest['per'];
+  readonly rows: readonly UsageRow[];
+  readonly limits: readonly LimitStanding[];
+  readonly holds: readonly { readonly limit: string; readonly max: number; readonly taken: number }[];
+}

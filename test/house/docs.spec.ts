@@ -1,0 +1,41 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { filesUnder, productSource, ROOT, textOf } from './source-files.js';
+
+describe('the documentation', () => {
+  it('explains every error code that the code can give', () => {
+    const explained = textOf('docs/errors.md');
+    const codes = new Set<string>();
+    for (const path of productSource().filter((name) => !name.startsWith('apps/zendesk-simulator/')))
+      for (const [, code] of textOf(path).matchAll(/\bcode(?::| =) '([a-z][a-z0-9_]+)'/g)) codes.add(code!);
+    expect(codes.size).toBeGreaterThan(10);
+    expect([...codes].filter((code) => !explained.includes(`\`${code}\``)).sort()).toEqual([]);
+  });
+
+  it('explains every setting that a service reads', () => {
+    const explained = textOf('docs/settings.md');
+    const names = new Set<string>();
+    for (const path of productSource().filter((name) => name.endsWith('.settings.ts')))
+      for (const [, name] of textOf(path).matchAll(/^\s*([A-Z][A-Z0-9_]{2,}):/gm)) names.add(name!);
+    expect(names.size).toBeGreaterThan(5);
+    expect([...names].filter((name) => !explained.includes(`\`${name}\``)).sort()).toEqual([]);
+  });
+
+  it('has no link that leads nowhere', () => {
+    const pages = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md', ...filesUnder('docs', '.md')];
+    const broken = pages.flatMap((page) =>
+      [...textOf(page).matchAll(/\]\((?!https?:|mailto:|#)([^)#\s]+)/g)]
+        .map(([, target]) => target!)
+        .filter((target) => !existsSync(join(ROOT, dirname(page), target)))
+        .map((target) => `${page}: ${target}`),
+    );
+    expect(broken).toEqual([]);
+  });
+
+  it('names only files that exist in the state charts', () => {
+    const named = [...textOf('docs/flow.md').matchAll(/`((?:apps|libs)\/[\w./-]+\.ts)`/g)].map(([, path]) => path!);
+    expect(named.length).toBeGreaterThan(5);
+    expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+  });
+});

@@ -1,3 +1,4 @@
+import { instantOf, isoOf } from './instant.js';
 import type { AccountName } from './words.js';
 
 /** The newest version of every message this release writes. Older ones are upcast at the door, for ever. */
@@ -85,14 +86,4 @@ export function parseEnvelope<T extends string, D>(
     data: data.value,
   };
   return { ok: true, value: envelope };
-}
-
-function isoOf(epochMs: number): string {
-  return new Date(epochMs).toISOString();
-}
-
-function instantOf(value: unknown): number | null {
-  if (typeof value !== 'string') return null;
-  const epochMs = Date.parse(value);
-  return Number.isNaN(epochMs) ? null : epochMs;
 }

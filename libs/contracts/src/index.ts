@@ -13,6 +13,7 @@ export {
 } from './words.js';
 export { type Channel, channelOf, escapeToken, interactionIdOf, MAX_SESSION_ID_LENGTH } from './interaction-id.js';
 export { encodeEnvelope, type Envelope, type Parsed, parseEnvelope, SCHEMA_VERSION } from './envelope.js';
+export { instantOf, isoOf } from './instant.js';
 export {
   type Agent,
   type Contact,

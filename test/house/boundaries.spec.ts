@@ -13,6 +13,7 @@ function lint(folder: string, path: string, text: string): { exitCode: number | 
   const oxlint = join(ROOT, 'node_modules', 'oxlint', 'bin', 'oxlint');
   const run = spawnSync(process.execPath, [oxlint, '--deny-warnings', '--disable-nested-config', 'apps', 'libs'], {
     cwd: folder,
+    encoding: 'utf8',
   });
   return { exitCode: run.status, findings: `${run.stdout}${run.stderr}` };
 }

@@ -1,4 +1,4 @@
-import { choice, integer, secretText, text, url } from './setting.js';
+import { choice, integer, secretText, text } from './setting.js';
 
 /** Every service answers health and metrics over HTTP; spread this into its spec (`startService` needs it). */
 export const httpSettings = {

@@ -1,0 +1,10 @@
+export { type Child, type ChildOptions, type Exit, startChild } from './child.js';
+export { findNatsServer, type NatsServerProgram, OLDEST_NATS_SERVER } from './find-nats-server.js';
+export { freePort } from './free-port.js';
+export { ensureNatsServer, NatsServerMissing, type Say } from './install-nats-server.js';
+export { DataDirectoryInUse } from './leftover.js';
+export { type EmbeddedNats, type NatsConfigNeeds, type NatsOptions, startNats } from './nats-server.js';
+export { type EmbeddedPostgres, type PostgresOptions, startPostgres } from './postgres.js';
+export { PostgresUnusable } from './postgres-binaries.js';
+export { homeDirectory, projectRoot } from './project-root.js';
+export { forgetDirectory, removeAtEnd } from './watchdog.js';

@@ -1,0 +1,241 @@
+import { type CustomTransportStrategy, type MessageHandler, RpcException, Server } from '@nestjs/microservices';
+import { ValidationPipe, type ValidationError } from '@nestjs/common';
+import type { Msg, MsgHdrs, NatsConnection, Subscription } from '@nats-io/transport-node';
+import { type Clock, systemClock } from '#clock';
+import type { Rejected } from '#contracts';
+import { type Log, silentLog } from '#telemetry';
+import { firstValueFrom, isObservable } from 'rxjs';
+
+/** What a handler can know of a request beside its data: `@Ctx() ctx: NatsDoorContext`. */
+export class NatsDoorContext {
+  constructor(
+    /** The subject it was sent to. */
+    readonly subject: string,
+    /** All parts of the subject: `quota.v1.demo.ccai.acquire` has the account at 2 and the integration at 3. */
+    readonly tokens: readonly string[],
+    /** Null where the request has none. */
+    readonly headers: MsgHdrs | null,
+    /** The body as it arrived. */
+    readonly raw: Uint8Array,
+  ) {}
+}
+
+/** Throw it in a handler, pipe or filter to answer `{answer: 'rejected', code, message}`. */
+export class DoorRejection extends RpcException {
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super({ answer: 'rejected', code, message } satisfies Rejected);
+  }
+}
+
+export interface NatsDoorsOptions {
+  readonly nc: NatsConnection;
+  /** The service's name: of its replicas, one answers each request. */
+  readonly queue: string;
+  /** `atStart` (default): every pattern listens from the start. `byHand`: only what `open` is called for. */
+  readonly opens?: 'atStart' | 'byHand';
+  /** Most requests being answered at once; beyond it they are rejected as `overloaded`. Default 1024. */
+  readonly maxInFlight?: number;
+  /** Larger bodies are rejected as `body_too_large`. Default 1 MiB. */
+  readonly maxRequestBytes?: number;
+  /** Longest wait, on close, for requests being answered; default 5 s. */
+  readonly drainMs?: number;
+  readonly log?: Log;
+  readonly clock?: Clock;
+}
+
+const IN_FLIGHT_LIMIT = 1_024;
+const REQUEST_BYTES_LIMIT = 1_048_576;
+const DRAIN_LIMIT_MS = 5_000;
+
+/**
+ * Doors over NATS request/reply: `@MessagePattern('quota.v1.*.*.acquire')` handlers of the service's module, over its
+ * one connection. JSON in, JSON out; a body that isn't JSON is answered with `malformed_json`, a handler's error with
+ * `internal_error` (and logged), always as `{answer: 'rejected', code, message}`. Pipes, guards, filters and interceptors work.
+ * Handlers run concurrently. The connection itself stays open on `close`.
+ */
+export class NatsDoors extends Server implements CustomTransportStrategy {
+  override readonly transportId = Symbol('nats-doors');
+  readonly #options: NatsDoorsOptions;
+  readonly #log: Log;
+  readonly #maxInFlight: number;
+  readonly #maxRequestBytes: number;
+  readonly #open = new Map<string, Subscription>();
+  #inFlight = 0;
+  #idle: (() => void) | null = null;
+
+  constructor(options: NatsDoorsOptions) {
+    super();
+    this.#options = options;
+    this.#log = options.log ?? silentLog;
+    this.#maxInFlight = options.maxInFlight ?? IN_FLIGHT_LIMIT;
+    this.#maxRequestBytes = options.maxRequestBytes ?? REQUEST_BYTES_LIMIT;
+  }
+
+  /** Requests being answered. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Called by Nest once all handlers are known. */
+  listen(callback: (error?: Error) => void): void {
+    try {
+      if (this.#options.opens !== 'byHand') for (const pattern of this.messageHandlers.keys()) this.open(pattern);
+      callback();
+    } catch (error) {
+      callback(error as Error);
+    }
+  }
+
+  /**
+   * Begins to answer a subject (wildcards allowed) with the handler whose pattern covers it. No effect where it is open.
+   *
+   * @throws TypeError where no handler's pattern covers it
+   */
+  open(subject: string): void {
+    if (this.#open.has(subject)) return;
+    const found = [...this.messageHandlers].find(([pattern]) => covers(pattern, subject));
+    if (!found) throw new TypeError(`no handler for ${subject}`);
+    const handler = found[1];
+    const subscription = this.#options.nc.subscribe(subject, {
+      queue: this.#options.queue,
+      callback: (error, msg) => {
+        if (error) this.#log.error('a door is closed by the server', { subject, error });
+        else void this.#answer(handler, msg);
+      },
+    });
+    this.#open.set(subject, subscription);
+  }
+
+  /**
+   * Stops answering a subject that `open` was called for; without one stops all, and waits (at most `drainMs`) until what
+   * arrived before has been answered.
+   */
+  async close(subject?: string): Promise<void> {
+    const closing = [...this.#open].filter(([open]) => subject === undefined || open === subject);
+    for (const [open] of closing) this.#open.delete(open);
+    const { nc } = this.#options;
+    if (nc.isClosed()) return;
+    await Promise.all(closing.map(([, subscription]) => subscription.drain()));
+    if (subject !== undefined) return;
+    await this.#drained();
+    if (!nc.isClosed()) await nc.flush();
+  }
+
+  async #drained(): Promise<void> {
+    if (this.#inFlight === 0) return;
+    const clock = this.#options.clock ?? systemClock;
+    const drainMs = this.#options.drainMs ?? DRAIN_LIMIT_MS;
+    const idle = new Promise<void>((resolve) => {
+      this.#idle = resolve;
+    });
+    await Promise.race([idle, clock.sleep(drainMs)]);
+    if (this.#inFlight > 0) this.#log.warn('closed with requests unanswered', { requests: this.#inFlight, drainMs });
+  }
+
+  async #answer(handler: MessageHandler, msg: Msg): Promise<void> {
+    if (this.#inFlight >= this.#maxInFlight) {
+      reply(msg, rejected('overloaded', `more than ${this.#maxInFlight} requests are being answered`));
+      return;
+    }
+    this.#inFlight += 1;
+    try {
+      const answer = await this.#handle(handler, msg);
+      if (msg.reply) reply(msg, answer);
+    } catch (error) {
+      this.#log.error('an answer could not be sent', { subject: msg.subject, error });
+    } finally {
+      this.#inFlight -= 1;
+      if (this.#inFlight === 0) this.#idle?.();
+    }
+  }
+
+  async #handle(handler: MessageHandler, msg: Msg): Promise<unknown> {
+    const { subject, data } = msg;
+    if (data.length > this.#maxRequestBytes)
+      return rejected('body_too_large', `the body has ${data.length} bytes, at most ${this.#maxRequestBytes} are read`);
+    let body: unknown;
+    try {
+      body = data.length === 0 ? null : JSON.parse(msg.string());
+    } catch {
+      return rejected('malformed_json', 'the body is not JSON');
+    }
+    const context = new NatsDoorContext(subject, subject.split('.'), msg.headers ?? null, data);
+    try {
+      const answer: unknown = await handler(body, context);
+      // Filters and interceptors answer with observables; plain handlers with values, which is the fast way.
+      return isObservable(answer) ? await firstValueFrom(answer) : answer;
+    } catch (error) {
+      return this.#rejectionOf(error, subject);
+    }
+  }
+
+  #rejectionOf(error: unknown, subject: string): Rejected {
+    const told = error instanceof RpcException ? error.getError() : error;
+    if (isRejected(told)) return told;
+    this.#log.error('a request failed', { subject, error });
+    return rejected('internal_error', 'the request failed inside; it is logged');
+  }
+
+  /** Nest's interface: there are no events of this transport. */
+  on(): never {
+    throw new TypeError('NatsDoors has no events');
+  }
+
+  /** The connection that the doors are on. */
+  unwrap<T>(): T {
+    return this.#options.nc as T;
+  }
+}
+
+function reply(msg: Msg, answer: unknown): void {
+  msg.respond(JSON.stringify(answer ?? null));
+}
+
+function rejected(code: string, message: string): Rejected {
+  return { answer: 'rejected', code, message };
+}
+
+function isRejected(value: unknown): value is Rejected {
+  return typeof value === 'object' && value !== null && (value as Partial<Rejected>).answer === 'rejected';
+}
+
+/** True where every subject that `subject` can match is matched by `pattern`; both may hold `*` and a last `>`. */
+export function covers(pattern: string, subject: string): boolean {
+  const wanted = pattern.split('.');
+  const given = subject.split('.');
+  for (const [i, token] of wanted.entries()) {
+    if (token === '>') return given.length > i;
+    const other = given[i];
+    if (other === undefined || other === '>') return false;
+    if (token !== '*' && token !== other) return false;
+  }
+  return wanted.length === given.length;
+}
+
+/**
+ * The pipe for bodies described by a class with class-validator's decorators: `@Payload(doorValidation()) body: AcquireBody`.
+ * What doesn't fit is answered as `invalid_request`, with the fields that are wrong (never their values). Unknown fields are dropped.
+ */
+export function doorValidation(): ValidationPipe {
+  return new ValidationPipe({
+    transform: true,
+    whitelist: true,
+    validationError: { target: false, value: false },
+    exceptionFactory: (errors) => new DoorRejection('invalid_request', wrongFields(errors).join('; ')),
+  });
+}
+
+/** Most wrong fields named in one answer. */
+const WRONG_FIELDS_LIMIT = 20;
+
+function wrongFields(errors: readonly ValidationError[], parent = ''): string[] {
+  return errors
+    .flatMap(({ property, constraints, children }) => [
+      ...Object.values(constraints ?? {}).map((message) => `${parent}${message}`),
+      ...wrongFields(children ?? [], `${parent}${property}.`),
+    ])
+    .slice(0, WRONG_FIELDS_LIMIT);
+}

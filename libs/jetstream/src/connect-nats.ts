@@ -1,4 +1,5 @@
 import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { type Clock, systemClock } from '#clock';
 import { type Log, silentLog } from '#telemetry';
 import { connectionState } from './connection-state.js';
 
@@ -93,4 +94,17 @@ function partsOf(version: string): readonly number[] | null {
 export function checkNats(nc: NatsConnection): () => string | null {
   const state = connectionState(nc);
   return () => (nc.isClosed() ? 'the connection is closed' : state.connected ? null : 'disconnected; reconnecting');
+}
+
+/** Longest wait for the server's word that everything written has arrived. */
+const CLOSE_LIMIT_MS = 2_000;
+
+/** Sends what is written, then closes: acknowledgements and answers still go out. Doesn't wait for a server that is away. */
+export async function closeNats(nc: NatsConnection, clock: Clock = systemClock): Promise<void> {
+  if (nc.isClosed()) return;
+  if (connectionState(nc).connected) {
+    const drained = nc.drain().catch(() => undefined);
+    await Promise.race([drained, clock.sleep(CLOSE_LIMIT_MS)]);
+  }
+  if (!nc.isClosed()) await nc.close();
 }

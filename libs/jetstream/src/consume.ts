@@ -115,7 +115,6 @@ class RunningConsumption implements Consumption {
     if (nc.isClosed()) return;
     // Given back at once instead of after `ackWaitMs`.
     for (const msg of this.#ready.splice(0)) msg.nak();
-    await nc.flush().catch(() => undefined);
   }
 
   #sayWorking(): void {

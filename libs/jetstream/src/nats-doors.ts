@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '#clock';
 import type { Rejected } from '#contracts';
 import { type Log, silentLog } from '#telemetry';
 import { firstValueFrom, isObservable } from 'rxjs';
+import { connectionState } from './connection-state.js';
 
 /** What a handler can know of a request beside its data: `@Ctx() ctx: NatsDoorContext`. */
 export class NatsDoorContext {
@@ -117,11 +118,14 @@ export class NatsDoors extends Server implements CustomTransportStrategy {
     const closing = [...this.#open].filter(([open]) => subject === undefined || open === subject);
     for (const [open] of closing) this.#open.delete(open);
     const { nc } = this.#options;
-    if (nc.isClosed()) return;
-    await Promise.all(closing.map(([, subscription]) => subscription.drain()));
+    // Draining asks the server, which may be away: then nothing more can arrive anyway.
+    if (nc.isClosed() || !connectionState(nc).connected) {
+      for (const [, subscription] of closing) subscription.unsubscribe();
+      return;
+    }
+    await Promise.all(closing.map(([, subscription]) => subscription.drain().catch(() => undefined)));
     if (subject !== undefined) return;
     await this.#drained();
-    if (!nc.isClosed()) await nc.flush();
   }
 
   async #drained(): Promise<void> {

@@ -1,3 +1,4 @@
+export { type App, type AppName, AppNotReady, type AppOptions, APPS, startApp } from './app.js';
 export { type Child, type ChildOptions, type Exit, startChild } from './child.js';
 export { findNatsServer, type NatsServerProgram, OLDEST_NATS_SERVER } from './find-nats-server.js';
 export { freePort } from './free-port.js';
@@ -7,4 +8,6 @@ export { type EmbeddedNats, type NatsConfigNeeds, type NatsOptions, startNats } 
 export { type EmbeddedPostgres, type PostgresOptions, startPostgres } from './postgres.js';
 export { PostgresUnusable } from './postgres-binaries.js';
 export { homeDirectory, projectRoot } from './project-root.js';
+export { passwordsFor, secretFile } from './secrets.js';
+export { type ServiceName, type Stack, type StackOptions, startStack } from './stack.js';
 export { forgetDirectory, removeAtEnd } from './watchdog.js';

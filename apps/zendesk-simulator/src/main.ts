@@ -7,7 +7,7 @@ const { url } = simulator;
 
 process.stdout.write(
   settings.json
-    ? `${JSON.stringify({ url, control: `${url}/_control`, speed: settings.speed, licence: settings.choices.licence })}\n`
+    ? `${JSON.stringify({ ready: 'zendesk-simulator', http: url, control: `${url}/_control`, speed: settings.speed, licence: settings.choices.licence })}\n`
     : `zendesk-simulator listens on ${url} (licence ${settings.choices.licence}, speed ${settings.speed}), control door ${url}/_control\n`,
 );
 

@@ -34,8 +34,8 @@ export interface StackOptions {
   readonly persistent: boolean;
   /** accounts.yaml; made after the simulator is up, so that it can name its address. */
   readonly accountsYaml: (at: { readonly simulatorUrl: string }) => string;
-  /** Settings of the simulator; null = none is started, and `simulatorUrl` is empty. */
-  readonly simulator: { readonly env?: Readonly<Record<string, string>> } | null;
+  /** Command line of the simulator (docs/simulator.md); null = none is started, and `simulatorUrl` is empty. */
+  readonly simulator: { readonly args?: readonly string[] } | null;
   /** Which services; all where left out. */
   readonly apps?: readonly ServiceName[];
   /** Settings for every service: the secrets that the accounts name as `env:NAME`, LOG_LEVEL… */
@@ -106,7 +106,7 @@ class StackBeingStarted {
     });
     // Awaited below, and by stop() where something else fails before.
     this.postgresStarting.catch(() => undefined);
-    const simulator = options.simulator === null ? null : await this.startSimulator(options.simulator.env ?? {});
+    const simulator = options.simulator === null ? null : await this.startSimulator(options.simulator.args ?? []);
     const accountsFile = this.writeAccounts(options.accountsYaml({ simulatorUrl: simulator?.url ?? '' }));
     const nats = await startNats({
       storeDir: this.pathOf('nats'),
@@ -158,8 +158,13 @@ class StackBeingStarted {
     forgetDirectory(this.options.dataDir);
   }
 
-  private async startSimulator(env: Readonly<Record<string, string>>): Promise<App> {
-    const app = await startApp({ app: 'zendesk-simulator', env, logFile: this.logFileOf('zendesk-simulator') });
+  private async startSimulator(args: readonly string[]): Promise<App> {
+    const app = await startApp({
+      app: 'zendesk-simulator',
+      env: {},
+      args: ['--json', ...args],
+      logFile: this.logFileOf('zendesk-simulator'),
+    });
     this.apps.push(app);
     return app;
   }

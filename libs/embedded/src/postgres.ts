@@ -19,7 +19,7 @@ import pg from 'pg';
 import { type Child, startChild } from './child.js';
 import { environmentWith } from './environment.js';
 import { freePort } from './free-port.js';
-import { endLeftover } from './leftover.js';
+import { DataDirectoryInUse, endLeftover } from './leftover.js';
 import {
   canEnter,
   type Owner,
@@ -35,6 +35,8 @@ const SUPERUSER = 'sluice';
 const DATABASE = 'sluice';
 const READY_WITHIN_MS = 60_000;
 const READY_POLL_MS = 50;
+/** A stranger on our port may take a connection and never speak. */
+const CONNECT_WITHIN_MS = 2_000;
 const STOP_WITHIN_MS = 15_000;
 /** A port can be taken between finding and using it; memory of a killed server is in use until its last child ends. */
 const START_ATTEMPTS = 8;
@@ -84,17 +86,25 @@ interface Place {
  */
 export async function startPostgres(options: PostgresOptions): Promise<EmbeddedPostgres> {
   if (!options.persistent) removeAtEnd(options.dataDir);
-  const place = await placeFor(options.dataDir);
+  try {
+    return await startIn(await placeFor(options.dataDir), options);
+  } catch (error) {
+    if (error instanceof DataDirectoryInUse) forgetDirectory(options.dataDir);
+    else if (!options.persistent) removeFolder(options.dataDir);
+    throw error;
+  }
+}
+
+async function startIn(place: Place, options: PostgresOptions): Promise<EmbeddedPostgres> {
   await endLeftover(path.join(place.data, 'postmaster.pid'), 'postgres', 'SIGINT');
   if (!existsSync(path.join(place.data, 'PG_VERSION'))) await initialise(place);
   refuseOtherVersion(place);
   const first = await startSomewhere(place, options);
   const { port } = first;
   let { child } = first;
-  const url = urlOf(place, port, DATABASE);
   await ensureDatabase(place, port);
   return {
-    url,
+    url: urlOf(place, port, DATABASE),
     port,
     logFile: place.logFile,
     get pid() {
@@ -102,9 +112,7 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
     },
     stop: async () => {
       await child.stop();
-      if (options.persistent) return;
-      removePlace(place);
-      forgetDirectory(options.dataDir);
+      if (!options.persistent) removeFolder(options.dataDir);
     },
     kill9: async () => {
       await child.kill9();
@@ -152,10 +160,16 @@ function linkToReachable(folder: string, link: string): void {
   symlinkSync(target, link);
 }
 
-function removePlace(place: Place): void {
-  const outside = path.dirname(place.data);
-  if (outside !== place.folder) rmSync(outside, { recursive: true, force: true });
-  rmSync(place.folder, { recursive: true, force: true, maxRetries: 5 });
+function removeFolder(dataDir: string): void {
+  const data = path.join(dataDir, 'data');
+  const outside = existsSync(data) ? path.dirname(realpathSync(data)) : dataDir;
+  if (outside !== realpathIfAny(dataDir)) rmSync(outside, { recursive: true, force: true });
+  rmSync(dataDir, { recursive: true, force: true, maxRetries: 5 });
+  forgetDirectory(dataDir);
+}
+
+function realpathIfAny(file: string): string {
+  return existsSync(file) ? realpathSync(file) : file;
 }
 
 /** Makes the data directory beside its final place, so that one broken off in the middle is never taken for finished. */
@@ -248,21 +262,26 @@ function flagsOf({ durable = true, maxConnections = 200 }: PostgresOptions): str
 
 /** Waits until it answers a query; false where it exited, or didn't in time. */
 async function answers(child: Child, url: string): Promise<boolean> {
-  for (let waitedMs = 0; waitedMs < READY_WITHIN_MS; waitedMs += READY_POLL_MS) {
-    if (child.hasExited()) return false;
-    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: READY_WITHIN_MS });
-    client.on('error', () => undefined);
-    try {
-      await client.connect();
-      await client.query('SELECT 1');
-      return !child.hasExited();
-    } catch {
-      await sleep(READY_POLL_MS);
-    } finally {
-      await client.end().catch(() => undefined);
-    }
+  const deadlineMs = performance.now() + READY_WITHIN_MS;
+  while (!child.hasExited() && performance.now() < deadlineMs) {
+    if (await Promise.race([answersOnce(url), child.exited.then(() => false)])) return !child.hasExited();
+    await sleep(READY_POLL_MS);
   }
   return false;
+}
+
+async function answersOnce(url: string): Promise<boolean> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_WITHIN_MS });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await client.query('SELECT 1');
+    await client.end();
+    return true;
+  } catch {
+    client.end().catch(() => undefined); // what never connected may never say that it ended
+    return false;
+  }
 }
 
 async function ensureDatabase(place: Place, port: number): Promise<void> {

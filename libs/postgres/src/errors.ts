@@ -50,15 +50,22 @@ const GONE_CODES: ReadonlySet<string> = new Set([
 const GONE_MESSAGES =
   /Connection terminated|timeout exceeded when trying to connect|not queryable|Query read timeout|Client was closed/;
 
+/** The parts of an error that tell, whichever realm or library made it. */
+interface Told {
+  readonly name?: string;
+  readonly message?: string;
+  readonly code?: unknown;
+  /** Of an AggregateError: a host name with several addresses fails once for each. */
+  readonly errors?: readonly unknown[];
+}
+
 /** True where the error means that the connection, not the statement, is the trouble. */
 export function isConnectionLoss(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const code = (error as { code?: unknown }).code;
-  if (typeof code === 'string') {
-    if (GONE_CODES.has(code) || GONE_SQLSTATES.has(code) || code.startsWith('08')) return true;
-  }
-  if (error instanceof AggregateError && error.errors.some(isConnectionLoss)) return true;
-  return GONE_MESSAGES.test(error.message);
+  if (typeof error !== 'object' || error === null) return false;
+  const { code, message = '', errors } = error as Told;
+  if (typeof code === 'string' && (GONE_CODES.has(code) || GONE_SQLSTATES.has(code) || code.startsWith('08')))
+    return true;
+  return (Array.isArray(errors) && errors.some(isConnectionLoss)) || GONE_MESSAGES.test(message);
 }
 
 /** The error as callers are promised it: connection trouble as `PostgresUnavailable`, anything else unchanged. */
@@ -67,9 +74,10 @@ export function asUnavailable(error: unknown): unknown {
   return new PostgresUnavailable(`Postgres is not available: ${textOf(error)}`, { cause: error });
 }
 
-/** An error's own words; for an AggregateError (a name with several addresses) those of its parts. */
+/** An error's own words. */
 export function textOf(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(textOf).join('; ');
-  if (error instanceof Error) return error.message === '' ? error.name : error.message;
-  return String(error);
+  if (typeof error !== 'object' || error === null) return String(error);
+  const { name = 'unknown error', message = '', errors } = error as Told;
+  if (message !== '') return message;
+  return Array.isArray(errors) ? errors.map(textOf).join('; ') : name;
 }

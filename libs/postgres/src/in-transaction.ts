@@ -1,5 +1,5 @@
 import type { Pool, PoolClient } from 'pg';
-import { asUnavailable, CommitUncertain, isConnectionLoss } from './errors.js';
+import { asUnavailable, CommitUncertain, isConnectionLoss, PostgresUnavailable, textOf } from './errors.js';
 
 /** One transaction under way. Statements run one after the other, in the order given. */
 export interface Tx {
@@ -38,7 +38,7 @@ export async function inTransaction<T>(
     broken = false;
     return result;
   } catch (error) {
-    broken = error instanceof CommitUncertain || isConnectionLoss(error) || isConnectionLoss((error as Error).cause);
+    broken = error instanceof CommitUncertain || error instanceof PostgresUnavailable;
     throw error;
   } finally {
     client.off('error', ignore);
@@ -94,7 +94,7 @@ export function checkPostgres(pool: Pool): () => Promise<string | null> {
       await pool.query('SELECT 1');
       return null;
     } catch (error) {
-      return error instanceof Error ? error.message : String(error);
+      return textOf(error);
     }
   };
 }

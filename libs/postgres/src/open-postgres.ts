@@ -29,6 +29,8 @@ const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 5_000;
 const STATEMENT_LIMIT_MS = 10_000;
 const CONNECT_LIMIT_MS = 5_000;
+/** How much longer than a statement may run its answer is waited for. */
+const SILENCE_LIMIT_MS = 5_000;
 
 /**
  * Waits until Postgres is there (saying so in the log), makes the schema, runs the migrations under an advisory lock so
@@ -106,6 +108,8 @@ function optionsFor(options: PostgresOptions, statementTimeoutMs: number, log: L
       keepAlive: true,
       options: sessionOptions({ search_path: options.schema, statement_timeout: statementTimeoutMs }),
       types: numericBigints,
+      // The server bounds statements; this bounds the wait for a server that has fallen silent.
+      ...(statementTimeoutMs > 0 ? { query_timeout: statementTimeoutMs + SILENCE_LIMIT_MS } : {}),
     },
   };
 }

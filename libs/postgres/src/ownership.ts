@@ -1,7 +1,14 @@
 import { type Clock, systemClock } from '#clock';
 import { type Log, silentLog } from '#telemetry';
 import pg from 'pg';
-import { asUnavailable, isConnectionLoss, OwnershipLost, textOf } from './errors.js';
+import {
+  asUnavailable,
+  CommitUncertain,
+  isConnectionLoss,
+  OwnershipLost,
+  PostgresUnavailable,
+  textOf,
+} from './errors.js';
 import { transactionOn, type TransactionOptions, type Tx } from './in-transaction.js';
 import { numericBigints, sessionOptions } from './open-postgres.js';
 
@@ -150,7 +157,7 @@ class HeldOwnership implements Ownership {
       try {
         return await transactionOn(this.#client, work, options);
       } catch (error) {
-        if (isConnectionLoss(error) || isConnectionLoss((error as Error).cause)) this.#lose(textOf(error), error);
+        if (error instanceof CommitUncertain || error instanceof PostgresUnavailable) this.#lose(textOf(error), error);
         throw error;
       }
     });

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import type { LoggerService } from '@nestjs/common';
 import type { Log, LogFields } from './log.js';
 
@@ -41,13 +42,13 @@ export function jsonLogger(service: string, options: Options = {}): JsonLogger {
 /** Nest calls `error(message, stack, context)` and `log(message, context)`; we call `info(message, fields)`. */
 function bodyOf(message: unknown, rest: readonly unknown[]): Record<string, unknown> {
   const body: Record<string, unknown> = {};
-  if (message instanceof Error) Object.assign(body, { message: message.message, error: message });
+  if (types.isNativeError(message)) Object.assign(body, { message: message.message, error: message });
   else if (typeof message === 'object' && message !== null) Object.assign(body, { message: '' }, message);
   else body['message'] = String(message);
   const texts: string[] = [];
   for (const more of rest) {
     if (typeof more === 'string') texts.push(more);
-    else if (more instanceof Error) body['error'] = more;
+    else if (types.isNativeError(more)) body['error'] = more;
     else if (typeof more === 'object' && more !== null) Object.assign(body, more as LogFields);
   }
   const context = texts.pop();
@@ -60,7 +61,7 @@ function bodyOf(message: unknown, rest: readonly unknown[]): Record<string, unkn
 function replacer(_key: string, value: unknown): unknown {
   if (typeof value === 'bigint') return value.toString();
   if (typeof value === 'string' && value.length > TEXT_LIMIT_CHARS) return `${value.slice(0, TEXT_LIMIT_CHARS)}…`;
-  if (!(value instanceof Error)) return value;
+  if (!types.isNativeError(value)) return value;
   const { name, message, stack, cause } = value;
   const code = (value as { code?: unknown }).code;
   return {

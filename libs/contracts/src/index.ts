@@ -83,3 +83,11 @@ export {
   type TicketPolicy,
   type PublishedAccount,
 } from './account.js';
+export {
+  LEDGER_EVENTS,
+  type LedgerEventData,
+  type LedgerEventMessage,
+  type LedgerEventName,
+  parseLedgerEvent,
+} from './ledger-event.js';
+export { type AppliedAccount, type ApplyAccountsAnswer, type ApplyAccountsRequest } from './apply-accounts.js';

@@ -85,6 +85,8 @@ export type AcquireAnswer = Granted | Refused | Rejected;
 
 /** One call that was made under a grant. Durations back from the moment the settle is sent. */
 export interface UsedCall {
+  /** Which of the grant's calls, from 0; left out = the next one not yet settled. Needed where calls have different keys. */
+  readonly call?: number;
   /** How long ago its first byte may have left. */
   readonly sentAgoMs: number;
   /** How long ago its answer arrived; null = never did, so it counts wherever it could have arrived. */

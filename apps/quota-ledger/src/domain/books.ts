@@ -1,0 +1,209 @@
+import type { AccountConfig, AccountName, CallKey, CallKind, IntegrationName } from '#contracts';
+import { draws, type HoldLimit, type Limit, limitsOf, windowAt } from '#limits';
+import { type Counter, counterFor } from './counter.js';
+import type { Grant } from './grant.js';
+
+/** How long everything takes on an account, ms; divided by its declared time scale where the CRM's time is. */
+export interface Timing {
+  /** A grant's calls may leave for this long. */
+  readonly validForMs: number;
+  /** A call that left counts as under way for this long. */
+  readonly requestTimeoutMs: number;
+  /** After the last call can have been answered, the client has this long to settle. */
+  readonly settleGraceMs: number;
+  /** Longest time a grant may ask its holder to wait before the first call, where that saves it asking again. */
+  readonly longestSendInMs: number;
+  /** How long a settle may have been on its way to the ledger. */
+  readonly transitMs: number;
+  /** When to ask again where unsettled calls, or places taken, are in the way. */
+  readonly askAgainMs: number;
+  readonly minuteMs: number;
+  readonly dayMs: number;
+  /** Start of the day in which an instant is counted: days begin as the account's own day limit does, else at UTC's. */
+  readonly dayStartAt: (at: number) => number;
+}
+
+/** From `since` on (epoch ms) this was a limit's maximum. */
+export interface MaxStep {
+  readonly since: number;
+  readonly max: number;
+}
+
+export interface LimitBook {
+  readonly limit: Limit;
+  /** Oldest first; the last one is in force. */
+  readonly maxima: readonly MaxStep[];
+  readonly whole: Counter;
+  /** For limits of a ticket or user: one counter for each that a call named. */
+  readonly byKey: Map<string, Counter>;
+}
+
+export interface Hold {
+  readonly id: string;
+  readonly grantId: string;
+  readonly integration: IntegrationName;
+}
+
+export interface HoldBook {
+  readonly limit: HoldLimit;
+  readonly taken: Map<string, Hold>;
+  closedUntil: number;
+}
+
+/** Everything the ledger knows of one account: enough to decide, nothing that isn't also in its tables. */
+export interface AccountBooks {
+  readonly name: AccountName;
+  readonly version: number;
+  readonly config: AccountConfig;
+  readonly timing: Timing;
+  readonly limits: readonly LimitBook[];
+  readonly holds: readonly HoldBook[];
+  /** Grants with open calls, oldest first. Settled ones are in the tables only. */
+  readonly open: Map<string, Grant>;
+  /** The same, by `requestKey`. */
+  readonly openByRequest: Map<string, Grant>;
+}
+
+/** A version of an account's configuration and when it came into force, epoch ms. */
+export interface AccountVersion {
+  readonly version: number;
+  readonly appliedAt: number;
+  readonly config: AccountConfig;
+}
+
+const VALID_FOR_MS = 10_000;
+const SETTLE_GRACE_MS = 10_000;
+const LEAST_SETTLE_GRACE_MS = 2_000;
+const LONGEST_SEND_IN_MS = 2_000;
+const TRANSIT_MS = 5_000;
+const ASK_AGAIN_MS = 500;
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
+
+/** Empty books for an account. `versions` are all that were in force within its longest window, oldest first. */
+export function openBooks(versions: readonly AccountVersion[]): AccountBooks {
+  const newest = versions.at(-1);
+  if (!newest) throw new Error('an account without a version has no books');
+  const { limits, holds } = limitsOf(newest.config);
+  const steps = versions.map(({ appliedAt, config }) => ({ appliedAt, limits: limitsOf(config).limits }));
+  return {
+    name: newest.config.name,
+    version: newest.version,
+    config: newest.config,
+    timing: timingOf(newest.config),
+    limits: limits.map((limit) => {
+      const maxima = steps.flatMap(({ appliedAt, limits: then }) => {
+        const max = then.find(({ name }) => name === limit.name)?.max;
+        return max === undefined ? [] : [{ since: appliedAt, max }];
+      });
+      return { limit, maxima, whole: counterFor(limit, maxSinceOf(maxima)), byKey: new Map<string, Counter>() };
+    }),
+    holds: holds.map((limit) => ({ limit, taken: new Map(), closedUntil: 0 })),
+    open: new Map(),
+    openByRequest: new Map(),
+  };
+}
+
+/** How long things take on an account. */
+export function timingOf(config: AccountConfig): Timing {
+  const { timeScale, requestTimeoutMs } = config.crm;
+  const day = config.limits.find(({ name }) => name === 'day');
+  return {
+    validForMs: VALID_FOR_MS / timeScale,
+    requestTimeoutMs,
+    settleGraceMs: Math.max(SETTLE_GRACE_MS / timeScale, LEAST_SETTLE_GRACE_MS),
+    longestSendInMs: Math.ceil(LONGEST_SEND_IN_MS / timeScale),
+    transitMs: TRANSIT_MS,
+    askAgainMs: Math.max(20, Math.ceil(ASK_AGAIN_MS / timeScale)),
+    minuteMs: MINUTE_MS / timeScale,
+    dayMs: DAY_MS / timeScale,
+    dayStartAt: dayStarts(DAY_MS / timeScale, timeScale === 1 ? (day?.anchor ?? 'UTC') : 'UTC'),
+  };
+}
+
+/** Midnights of a time zone are dear to work out, and nearly every instant asked for lies in the same day. */
+function dayStarts(lengthMs: number, anchor: string): (at: number) => number {
+  let last = { startsAt: 0, endsAt: 0 };
+  return (at) => {
+    if (at < last.startsAt || at >= last.endsAt) last = windowAt({ lengthMs, anchor }, at);
+    return last.startsAt;
+  };
+}
+
+/** Starts of the minute and the day in which an instant is counted. */
+export function bucketsAt(timing: Timing, at: number): { readonly minute: number; readonly day: number } {
+  const minute = Math.floor(at / timing.minuteMs) * timing.minuteMs;
+  return { minute, day: timing.dayStartAt(at) };
+}
+
+/** A lowered maximum counts at once, a raised one from the next window: the least that was in force since the instant. */
+export function maxSinceOf(maxima: readonly MaxStep[]): (startsAt: number) => number {
+  return (startsAt) => {
+    let least = maxima.at(-1)?.max ?? 0;
+    for (let i = maxima.length - 1; i > 0 && maxima[i]!.since > startsAt; i--)
+      least = Math.min(least, maxima[i - 1]!.max);
+    return least;
+  };
+}
+
+/** The limits that a kind of call draws on. */
+export function limitsFor(books: AccountBooks, kind: CallKind): LimitBook[] {
+  return books.limits.filter(({ limit }) => draws(limit, kind));
+}
+
+/** The holds of which each call of a kind takes a place. */
+export function holdsFor(books: AccountBooks, kind: CallKind): HoldBook[] {
+  return books.holds.filter(({ limit }) => draws(limit, kind));
+}
+
+/** The counter that a call with this key is charged to; null where the limit is of tickets or users and it names none. */
+export function counterOf(book: LimitBook, key: CallKey | null): Counter | null {
+  const { limit } = book;
+  switch (limit.scope) {
+    case 'account':
+    case 'endpoint':
+      return book.whole;
+    case 'ticket':
+      return keyed(book, key?.ticket);
+    case 'user':
+      return keyed(book, key?.user);
+    default:
+      throw new Error(`unknown scope ${String(limit.scope satisfies never)}`);
+  }
+}
+
+function keyed(book: LimitBook, key: string | undefined): Counter | null {
+  if (key === undefined) return null;
+  let counter = book.byKey.get(key);
+  if (!counter) {
+    counter = counterFor(book.limit, maxSinceOf(book.maxima));
+    book.byKey.set(key, counter);
+  }
+  return counter;
+}
+
+/** Where an account remembers who asked what. */
+export function requestKey(integration: IntegrationName, requestId: string): string {
+  return `${integration} ${requestId}`;
+}
+
+/** Enters a grant with open calls: found again by its id and by its request. Its calls are charged apart. */
+export function enterGrant(books: AccountBooks, grant: Grant): void {
+  books.open.set(grant.id, grant);
+  books.openByRequest.set(requestKey(grant.integration, grant.requestId), grant);
+}
+
+/** Takes a grant out once none of its calls is open. */
+export function leaveIfClosed(books: AccountBooks, grant: Grant): void {
+  if (grant.calls.some(({ state }) => state === 'open')) return;
+  books.open.delete(grant.id);
+  books.openByRequest.delete(requestKey(grant.integration, grant.requestId));
+}
+
+/** Drops counters of windows that are over. */
+export function forgetPast(books: AccountBooks, nowMs: number): void {
+  for (const book of books.limits) {
+    book.whole.forget(nowMs);
+    for (const [key, counter] of book.byKey) if (counter.forget(nowMs)) book.byKey.delete(key);
+  }
+}

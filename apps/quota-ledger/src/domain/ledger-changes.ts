@@ -1,0 +1,141 @@
+import type { AccountName, IntegrationName, LedgerEventName } from '#contracts';
+import type { Call, CallState, Grant } from './grant.js';
+import type { Hold } from './books.js';
+
+/** Calls of one integration in one minute or day, as they change. Every field may be negative. */
+export interface UsageChange {
+  readonly account: AccountName;
+  readonly integration: IntegrationName;
+  readonly startsAt: number;
+  granted: number;
+  used: number;
+  returned: number;
+  expired: number;
+  open: number;
+}
+
+export interface GrantOf {
+  readonly account: AccountName;
+  readonly grant: Grant;
+}
+
+export interface HoldTaken extends Hold {
+  readonly account: AccountName;
+  readonly limit: string;
+  readonly takenAt: number;
+}
+
+/** The CRM's word that a limit (or one ticket or user of it) is closed. */
+export interface Closing {
+  readonly account: AccountName;
+  readonly limit: string;
+  /** Empty for the whole limit. */
+  readonly key: string;
+  readonly until: number;
+}
+
+/** Calls seen at the CRM in a window that nobody asked the ledger for. */
+export interface ForeignCalls {
+  readonly account: AccountName;
+  readonly limit: string;
+  /** When they were seen, epoch ms: they count in that window. */
+  readonly at: number;
+  readonly calls: number;
+}
+
+
+/** What happened to one integration within one commit. */
+export interface LedgerEvent {
+  readonly account: AccountName;
+  readonly integration: IntegrationName;
+  readonly event: LedgerEventName;
+  readonly entries: object[];
+}
+
+/** As which foreign calls are counted. No integration can be called so. */
+export const FOREIGN = '(foreign)';
+/** As which what concerns a whole account is told: its configuration. No integration can be called so. */
+export const WHOLE_ACCOUNT = '(account)';
+
+/** Everything that one turn of decisions changes, to be recorded in one transaction. */
+export class LedgerChanges {
+  readonly grantsMade = new Map<string, GrantOf>();
+  readonly grantsChanged = new Map<string, GrantOf>();
+  readonly minutes = new Map<string, UsageChange>();
+  readonly days = new Map<string, UsageChange>();
+  readonly holdsTaken: HoldTaken[] = [];
+  readonly holdsReleased: { readonly account: AccountName; readonly holdId: string }[] = [];
+  readonly closings: Closing[] = [];
+  readonly foreign: ForeignCalls[] = [];
+  private readonly eventsByKey = new Map<string, LedgerEvent>();
+
+  get events(): LedgerEvent[] {
+    return [...this.eventsByKey.values()];
+  }
+
+  isEmpty(): boolean {
+    return (
+      this.grantsMade.size === 0 &&
+      this.grantsChanged.size === 0 &&
+      this.eventsByKey.size === 0 &&
+      this.holdsReleased.length === 0
+    );
+  }
+
+  /** A new grant, counted as open in its minute and day. */
+  grantMade(account: AccountName, grant: Grant): void {
+    this.grantsMade.set(grant.id, { account, grant });
+    for (const usage of this.usageOf(account, grant.integration, grant.minute, grant.day)) {
+      usage.granted += grant.calls.length;
+      usage.open += grant.calls.length;
+    }
+  }
+
+  grantChanged(account: AccountName, grant: Grant): void {
+    if (!this.grantsMade.has(grant.id)) this.grantsChanged.set(grant.id, { account, grant });
+  }
+
+  /**
+   * An open call came to its last state. It is counted in the minute and day named, with its grant: a call is in exactly
+   * one minute at any time, so that granted = used + returned + expired + open holds in every row.
+   */
+  callClosed(account: AccountName, grant: Grant, call: Call, minute: number, day: number): void {
+    const state = call.state as Exclude<CallState, 'open'>;
+    const before = this.usageOf(account, grant.integration, grant.minute, grant.day);
+    const after = this.usageOf(account, grant.integration, minute, day);
+    for (const usage of before) {
+      usage.open -= 1;
+      usage.granted -= 1;
+    }
+    for (const usage of after) {
+      usage.granted += 1;
+      usage[state] += 1;
+    }
+  }
+
+  event(account: AccountName, integration: IntegrationName, event: LedgerEventName, entry: object): void {
+    const key = `${account} ${integration} ${event}`;
+    const known = this.eventsByKey.get(key);
+    if (known) known.entries.push(entry);
+    else this.eventsByKey.set(key, { account, integration, event, entries: [entry] });
+  }
+
+  private usageOf(account: AccountName, integration: IntegrationName, minute: number, day: number): UsageChange[] {
+    return [usageIn(this.minutes, account, integration, minute), usageIn(this.days, account, integration, day)];
+  }
+}
+
+function usageIn(
+  usage: Map<string, UsageChange>,
+  account: AccountName,
+  integration: IntegrationName,
+  startsAt: number,
+): UsageChange {
+  const key = `${account} ${integration} ${startsAt}`;
+  let change = usage.get(key);
+  if (!change) {
+    change = { account, integration, startsAt, granted: 0, used: 0, returned: 0, expired: 0, open: 0 };
+    usage.set(key, change);
+  }
+  return change;
+}

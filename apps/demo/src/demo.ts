@@ -6,7 +6,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { type Clock, randomId } from '#clock';
 import { type Command, type Outcome, parseCommand, parseOutcome } from '#contracts';
 import { homeDirectory, projectRoot, type Stack, startStack } from '#embedded';
-import { connectNats } from '#jetstream';
+import { connectNats, readStream } from '#jetstream';
 import { ACCOUNT, CRM_EMAIL, demoAccounts, EXTERNAL_ID_PREFIX, LICENCE, NEIGHBOUR, TIME_SCALE } from './accounts.js';
 import { comparable, minutesAtLimit, type SimulatorBooks, SimulatorControl } from './crm-books.js';
 import { compareBooks } from './domain/compare-books.js';
@@ -15,7 +15,6 @@ import { interactionsOf, readSample, replayed } from './domain/sample-day.js';
 import { Neighbour } from './neighbour.js';
 import { Player } from './player.js';
 import { Eta, progressLine, standing } from './progress.js';
-import { readStream } from './read-stream.js';
 import type { DemoReport } from './report.js';
 
 /** The sample's 39 minutes take this much of a minute. */

@@ -27,3 +27,4 @@ export {
   type StreamPublisherOptions,
   StreamUnavailable,
 } from './stream-publisher.js';
+export { readStream } from './read-stream.js';

@@ -1,0 +1,23 @@
+import { Injectable } from '@nestjs/common';
+import { encodeEnvelope, type InteractionEvent, subjects } from '#contracts';
+import { StreamFull, StreamPublisher, StreamUnavailable } from '#jetstream';
+import { BusUnavailable, type InteractionBus } from './interaction.bus.js';
+
+/** The real bus: INTERACTIONS on JetStream, stored when the PubAck is there. */
+@Injectable()
+export class InteractionPublisher implements InteractionBus {
+  constructor(private readonly stream: StreamPublisher) {}
+
+  async store(event: InteractionEvent): Promise<{ readonly duplicate: boolean }> {
+    const { account, type, id, data } = event;
+    const subject = subjects.interaction(account, data.interactionId, type);
+    try {
+      return await this.stream.publish(subject, encodeEnvelope(event), `${account}:${id}`);
+    } catch (error) {
+      if (error instanceof StreamFull) throw new BusUnavailable('stream_full', error.retryInMs, { cause: error });
+      if (error instanceof StreamUnavailable)
+        throw new BusUnavailable('stream_unavailable', error.retryInMs, { cause: error });
+      throw error;
+    }
+  }
+}

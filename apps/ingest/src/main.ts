@@ -1,0 +1,3 @@
+import { startIngest } from './start-ingest.js';
+
+await startIngest();

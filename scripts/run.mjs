@@ -2,7 +2,7 @@
  * Runs one of Sluice's programs, after making everything ready for it:
  *   node scripts/run.mjs demo [options]          the whole of Sluice on this machine
  *   node scripts/run.mjs start [app [options]]   one service, with the settings of the environment; without a name: lists them
- *   node scripts/run.mjs simulator [--port N]    the simulated Zendesk alone
+ *   node scripts/run.mjs simulator [--port N …] the simulated Zendesk alone
  *   node scripts/run.mjs bench <name> [options]
  * The program runs in this very process, so signals and exit codes are its own. Standard output is the program's too.
  */
@@ -22,7 +22,7 @@ switch (command) {
     await run('apps/demo/src/main.js', args);
     break;
   case 'simulator':
-    await run('apps/zendesk-simulator/src/main.js', withPort(args));
+    await run('apps/zendesk-simulator/src/main.js', args);
     break;
   case 'bench':
     await run('test/bench/main.js', args);
@@ -49,19 +49,6 @@ function apps() {
   return readdirSync(path.join(root, 'apps'))
     .filter((name) => !NO_SERVICES.includes(name) && existsSync(path.join(root, 'apps', name, 'src/main.ts')))
     .sort();
-}
-
-/** Services take their port from the environment; for the simulator `--port` says the same. */
-function withPort(options) {
-  const at = options.findIndex((option) => option === '--port' || option.startsWith('--port='));
-  if (at === -1) return options;
-  const [value, used] = options[at] === '--port' ? [options[at + 1], 2] : [options[at].slice('--port='.length), 1];
-  if (!/^\d{1,5}$/.test(value ?? '') || Number(value) > 65_535) {
-    say(`--port needs a port number, not ${value ?? 'nothing'}.`);
-    process.exit(WRONG_USE);
-  }
-  process.env.HTTP_PORT = value;
-  return options.toSpliced(at, used);
 }
 
 async function run(program, options) {

@@ -44,10 +44,10 @@ export class AppNotReady extends Error {
   readonly code = 'app_not_ready';
 }
 
-/** Starts a built app (`dist/apps/<app>/src/main.js`); resolves once it says that it is ready. */
+/** Starts a built app (`dist/apps/<app>/src/main.js`) on a free port; resolves once it says that it is ready. */
 export async function startApp(options: AppOptions): Promise<App> {
   let { child, url } = await launch(options, options.env);
-  const port = new URL(url).port;
+  const port = Number(new URL(url).port);
   return {
     app: options.app,
     url,
@@ -63,7 +63,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     kill9: () => child.kill9(),
     restart: async (env = {}) => {
       await child.stop();
-      ({ child, url } = await launch(options, { ...options.env, HTTP_PORT: port, ...env }));
+      ({ child, url } = await launch(options, { ...options.env, ...env }, port));
     },
   };
 }
@@ -71,15 +71,19 @@ export async function startApp(options: AppOptions): Promise<App> {
 async function launch(
   { app, args = [], logFile, readyWithinMs = READY_WITHIN_MS }: AppOptions,
   env: Readonly<Record<string, string>>,
+  httpPort = 0,
 ): Promise<{ child: Child; url: string }> {
   const main = path.join(projectRoot(), `dist/apps/${app}/src/main.js`);
   if (!existsSync(main)) throw new AppNotReady(`${app} isn't built (${main}): npm run build`);
   let tellReady: (url: string) => void;
   const ready = new Promise<string>((resolve) => (tellReady = resolve));
+  // The simulator is a program for people too: it has a command line instead of settings.
+  const isSimulator = app === 'zendesk-simulator';
+  const told = isSimulator ? [...args, '--json', `--port=${httpPort}`] : args;
   const child = await startChild({
     command: process.execPath,
-    args: ['--enable-source-maps', main, ...args],
-    env: { NODE_ENV: 'production', ...env },
+    args: ['--enable-source-maps', main, ...told],
+    env: { NODE_ENV: 'production', ...(httpPort === 0 ? {} : { HTTP_PORT: String(httpPort) }), ...env },
     cwd: projectRoot(),
     logFile,
     onLine: (line) => {

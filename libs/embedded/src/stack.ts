@@ -5,6 +5,7 @@ import { natsServerConfig, natsUsers, parseAccounts } from '#accounts';
 import type { AccountConfig } from '#contracts';
 import { type App, type AppName, startApp } from './app.js';
 import { ensureNatsServer, type Say } from './install-nats-server.js';
+import { endLeftover } from './leftover.js';
 import { type EmbeddedNats, startNats } from './nats-server.js';
 import { type EmbeddedPostgres, startPostgres } from './postgres.js';
 import { passwordsFor, secretFile } from './secrets.js';
@@ -30,6 +31,8 @@ const NEEDS_POSTGRES: readonly AppName[] = ['quota-ledger', 'crm-writer'];
 export interface StackOptions {
   /** Everything it keeps: servers' data, passwords, configuration, logs. Used again by the next start. */
   readonly dataDir: string;
+  /** True: what an earlier start left in the folder is removed first. */
+  readonly fresh?: boolean;
   /** False: the folder is removed by `stop`, and when we are killed. */
   readonly persistent: boolean;
   /** accounts.yaml; made after the simulator is up, so that it can name its address. */
@@ -87,16 +90,15 @@ class StackBeingStarted {
   private nats: EmbeddedNats | null = null;
   private passwords: Record<string, string> = {};
   private accounts: readonly AccountConfig[] = [];
+  private isFolderOurs = false;
   private stopped: Promise<void> | null = null;
 
-  constructor(private readonly options: StackOptions) {
-    mkdirSync(options.dataDir, { recursive: true });
-    if (!options.persistent) removeAtEnd(options.dataDir);
-  }
+  constructor(private readonly options: StackOptions) {}
 
   async start(): Promise<Stack> {
     const { options } = this;
     const say = options.say ?? (() => undefined);
+    await this.takeFolder();
     const program = ensureNatsServer({ say });
     say(`Starting Postgres and nats-server ${program.version}`);
     this.postgresStarting = startPostgres({
@@ -143,6 +145,17 @@ class StackBeingStarted {
     };
   }
 
+  /** Nothing is touched before it is certain that no other start uses it. */
+  private async takeFolder(): Promise<void> {
+    const { dataDir, fresh = false, persistent } = this.options;
+    await endLeftover(this.pathOf('nats/nats-server.pid'), 'nats-server', 'SIGTERM');
+    await endLeftover(this.pathOf('postgres/data/postmaster.pid'), 'postgres', 'SIGINT');
+    if (fresh) await rm(dataDir, { recursive: true, force: true, maxRetries: 5 });
+    mkdirSync(dataDir, { recursive: true });
+    this.isFolderOurs = true;
+    if (!persistent) removeAtEnd(dataDir);
+  }
+
   stop(): Promise<void> {
     this.stopped ??= this.stopAll();
     return this.stopped;
@@ -153,7 +166,7 @@ class StackBeingStarted {
       await Promise.all(this.apps.filter(({ app }) => group.includes(app)).map((app) => app.stop()));
     const postgres = await this.postgresStarting?.catch(() => null);
     await Promise.all([this.nats?.stop(), postgres?.stop()]);
-    if (this.options.persistent) return;
+    if (this.options.persistent || !this.isFolderOurs) return;
     await rm(this.options.dataDir, { recursive: true, force: true, maxRetries: 5 });
     forgetDirectory(this.options.dataDir);
   }

@@ -1,5 +1,5 @@
-import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { type Clock, systemClock } from '#clock';
+import { connect, errors, type NatsConnection } from '@nats-io/transport-node';
+import { type Backoff, backoffMs, type Clock, systemClock } from '#clock';
 import { type Log, silentLog } from '#telemetry';
 import { connectionState } from './connection-state.js';
 
@@ -30,7 +30,11 @@ export interface NatsOptions {
   readonly log?: Log;
   /** Ends the wait for the first connection. */
   readonly signal?: AbortSignal;
+  readonly clock?: Clock;
 }
+
+/** Waits before the first connection is tried again. */
+const FIRST_CONNECT: Backoff = { firstMs: 200, mostMs: 5_000 };
 
 const RECONNECT_WAIT_MS = 250;
 const RECONNECT_JITTER_MS = 100;
@@ -40,20 +44,35 @@ const CONNECT_LIMIT_MS = 5_000;
 
 /**
  * Connects, waiting for the first connection for as long as it takes, and reconnects for ever afterwards. Says in the
- * log when the connection comes and goes.
+ * log when it waits, and when the connection comes and goes.
  *
- * @throws ServerTooOld; the server's AuthorizationError where user or password are wrong
+ * @throws ServerTooOld; the client's AuthorizationError where user or password are wrong; the signal's reason
  */
 export async function connectNats(options: NatsOptions): Promise<NatsConnection> {
-  const log = options.log ?? silentLog;
+  const { log = silentLog, clock = systemClock, signal } = options;
+  for (let failures = 1; ; failures += 1) {
+    signal?.throwIfAborted();
+    try {
+      return await connectOnce(options, log);
+    } catch (error) {
+      if (error instanceof ServerTooOld || error instanceof errors.AuthorizationError) throw error;
+      const retryInMs = backoffMs(failures, FIRST_CONNECT);
+      log.warn('NATS is not there yet', { reason: (error as Error).message, retryInMs });
+      await clock.sleep(retryInMs, signal);
+    }
+  }
+}
+
+async function connectOnce(options: NatsOptions, log: Log): Promise<NatsConnection> {
   const servers = typeof options.servers === 'string' ? options.servers.split(',') : options.servers;
   const nc = await connect({
     servers: servers.map((server) => server.trim()),
     ...(options.user ? { user: options.user, pass: options.password ?? '' } : {}),
     name: options.name,
     ...(options.inboxPrefix === undefined ? {} : { inboxPrefix: options.inboxPrefix }),
-    waitOnFirstConnect: true,
     maxReconnectAttempts: -1,
+    // A server that is being given new users refuses us for a while; without this that would be for ever.
+    ignoreAuthErrorAbort: true,
     reconnectTimeWait: RECONNECT_WAIT_MS,
     reconnectJitter: RECONNECT_JITTER_MS,
     pingInterval: PING_INTERVAL_MS,
@@ -69,7 +88,9 @@ export async function connectNats(options: NatsOptions): Promise<NatsConnection>
   }
   log.info('connected to NATS', { server: nc.getServer(), version });
   const state = connectionState(nc);
-  state.onDisconnect(() => log.warn('NATS connection lost; reconnecting'));
+  state.onDisconnect(() => {
+    if (!nc.isClosed()) log.warn('NATS connection lost; reconnecting');
+  });
   state.onReconnect(() => log.info('NATS connection is back', { server: nc.getServer() }));
   return nc;
 }

@@ -16,9 +16,32 @@ export interface NatsServerProgram {
   readonly version: string;
 }
 
+/** Where programs are looked for, and where one of our own is kept. */
+export interface Machine {
+  /** `$NATS_SERVER`: exactly this one. */
+  readonly named: string | null;
+  readonly directories: readonly string[];
+  /** Sluice's own folder; its nats-server is `<home>/bin/nats-server`. */
+  readonly home: string;
+  /** Whether we may change the system. */
+  readonly isRoot: boolean;
+}
+
+/** This machine, as the environment tells. */
+export function thisMachine(): Machine {
+  const onPath = (ownEnvironment('PATH') ?? '').split(path.delimiter).filter((directory) => directory !== '');
+  const goBin = path.join(ownEnvironment('HOME') ?? '/', 'go/bin');
+  return {
+    named: ownEnvironment('NATS_SERVER'),
+    directories: [...new Set([...onPath, ...USUAL_DIRECTORIES, goBin])],
+    home: homeDirectory(),
+    isRoot: process.getuid?.() === 0,
+  };
+}
+
 /** Where Sluice keeps a nats-server of its own. */
-export function ownNatsServer(): string {
-  return path.join(homeDirectory(), 'bin', 'nats-server');
+export function ownNatsServer(machine: Machine): string {
+  return path.join(machine.home, 'bin', 'nats-server');
 }
 
 /**
@@ -26,18 +49,16 @@ export function ownNatsServer(): string {
  * `.sluice/bin`. Null where there is none. Throws where NATS_SERVER names something unusable: that is never replaced
  * by something else in silence.
  */
-export function findNatsServer(): NatsServerProgram | null {
-  const named = ownEnvironment('NATS_SERVER');
+export function findNatsServer(machine: Machine = thisMachine()): NatsServerProgram | null {
+  const { named, directories } = machine;
   if (named !== null) {
     const program = programAt(named);
     if (program === null)
       throw new Error(`NATS_SERVER=${named} is no nats-server of version ${OLDEST_NATS_SERVER} or newer.`);
     return program;
   }
-  const onPath = (ownEnvironment('PATH') ?? '').split(path.delimiter).filter((directory) => directory !== '');
-  const goBin = path.join(ownEnvironment('HOME') ?? '/', 'go/bin');
-  const candidates = [...onPath, ...USUAL_DIRECTORIES, goBin].map((directory) => path.join(directory, 'nats-server'));
-  for (const candidate of new Set([...candidates, ownNatsServer()])) {
+  const candidates = directories.map((directory) => path.join(directory, 'nats-server'));
+  for (const candidate of [...candidates, ownNatsServer(machine)]) {
     const program = programAt(candidate);
     if (program !== null) return program;
   }

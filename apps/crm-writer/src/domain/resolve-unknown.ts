@@ -1,0 +1,100 @@
+import { isRunning, type JobStatus } from './judge-job.js';
+
+/** How long Zendesk keeps an Idempotency-Key (docs/zendesk.md), with a quarter of an hour off for clocks and waiting. */
+export const KEY_KEPT_MS = 2 * 3_600_000 - 15 * 60_000;
+/** How often the same bytes go again under the same key: a key may have kept a failure, and would repeat it for ever. */
+export const MAX_SENDS_PER_KEY = 3;
+/** Questions about one item (each page of a ticket's audits is one) before it is parked as undecided. */
+export const MAX_ASKS_PER_ITEM = 40;
+
+/** An item of a call whose outcome isn't known. */
+export interface UnknownItem {
+  readonly interactionId: string;
+  readonly commandIds: readonly string[];
+  /** Null = a ticket was to be made. */
+  readonly ticketId: number | null;
+  readonly followUpOf: number | null;
+  readonly externalId: string;
+  readonly hasComment: boolean;
+  readonly asks: number;
+  /** Where the last page of audits ended; null = from the beginning. */
+  readonly cursor: string | null;
+}
+
+/** The call it belongs to. */
+export interface UnknownCall {
+  readonly single: boolean;
+  readonly sends: number;
+  readonly firstSentAgoMs: number;
+}
+
+export type Question =
+  | { readonly ask: 'ticketByExternalId'; readonly externalId: string }
+  | { readonly ask: 'audits'; readonly ticketId: number; readonly cursor: string | null }
+  /** Nothing to ask: sets of fields are the same twice. */
+  | { readonly ask: 'nothing'; readonly so: Resolution };
+
+export type Resolution =
+  | { readonly resolution: 'done'; readonly ticketId: number }
+  /** Not at the CRM, and the key still guards it: the very same bytes once more. */
+  | { readonly resolution: 'sendSame' }
+  /** Not at the CRM: its commands are planned again. */
+  | { readonly resolution: 'planAgain' }
+  | { readonly resolution: 'askMore'; readonly cursor: string }
+  | { readonly resolution: 'park'; readonly code: string; readonly text: string };
+
+/** What to ask the CRM about an item. */
+export function questionFor(item: UnknownItem): Question {
+  if (item.asks >= MAX_ASKS_PER_ITEM)
+    return { ask: 'nothing', so: undecided(`asked ${MAX_ASKS_PER_ITEM} times without an answer that decides`) };
+  if (item.ticketId === null) return { ask: 'ticketByExternalId', externalId: item.externalId };
+  if (!item.hasComment) return { ask: 'nothing', so: { resolution: 'planAgain' } };
+  return { ask: 'audits', ticketId: item.ticketId, cursor: item.cursor };
+}
+
+/**
+ * Tickets listed by external id (an exact list from the database). The closed ticket that this one was to follow carries the same
+ * external id and doesn't count; of several the oldest is taken, as the others can't be ours.
+ */
+export function resolveByTickets(item: UnknownItem, call: UnknownCall, tickets: readonly ListedTicket[]): Resolution {
+  const ours = tickets
+    .filter((ticket) => ticket.externalId === item.externalId && ticket.id > (item.followUpOf ?? 0))
+    .map(({ id }) => id);
+  if (ours.length > 0) return { resolution: 'done', ticketId: Math.min(...ours) };
+  const keyGuards = call.single && call.firstSentAgoMs < KEY_KEPT_MS && call.sends < MAX_SENDS_PER_KEY;
+  return keyGuards ? { resolution: 'sendSame' } : { resolution: 'planAgain' };
+}
+
+export interface ListedTicket {
+  readonly id: number;
+  readonly externalId: string | null;
+}
+
+/** A page of a ticket's audits, each with the command ids that its metadata carries. */
+export interface AuditPage {
+  readonly marks: readonly (readonly string[])[];
+  /** Cursor or page of what follows; null = this was the end. */
+  readonly next: string | null;
+}
+
+/** Looks for the mark that every comment of ours carries. */
+export function resolveByAudits(item: UnknownItem, page: AuditPage): Resolution {
+  const ours = new Set(item.commandIds);
+  if (item.ticketId !== null && page.marks.some((mark) => mark.some((id) => ours.has(id))))
+    return { resolution: 'done', ticketId: item.ticketId };
+  if (page.next === null) return { resolution: 'planAgain' };
+  if (item.asks + 1 >= MAX_ASKS_PER_ITEM) return undecided('the ticket has more audits than are read');
+  return { resolution: 'askMore', cursor: page.next };
+}
+
+/**
+ * A bulk request without an answer: the CRM may have begun a job for it. True when no job is left running that could be
+ * it, so that what the tickets show now is final. Jobs that we know to belong to other calls don't count.
+ */
+export function jobsSettled(jobs: readonly JobStatus[], knownOthers: ReadonlySet<string>): boolean {
+  return jobs.every((job) => knownOthers.has(job.id) || !isRunning(job.status));
+}
+
+function undecided(text: string): Resolution {
+  return { resolution: 'park', code: 'undecided', text };
+}

@@ -1,0 +1,455 @@
+import type { Pool } from 'pg';
+import type { Clock } from '#clock';
+import type { AccountName, CallKind, Command, InteractionId } from '#contracts';
+import { inTransaction, type Tx } from '#postgres';
+import { contactKeyOf, contactKeysOf, type RememberedContact } from './domain/contact.js';
+import { MAX_COMMANDS_PER_ITEM } from './domain/merge-commands.js';
+import { outcomeOf } from './domain/outcome-of.js';
+import { priorityOfRank, type WaitingInteraction } from './domain/write.js';
+import { abandonSent } from './sql/abandon-sent.js';
+import { addRead } from './sql/add-read.js';
+import { answerCall } from './sql/answer-call.js';
+import { askItemAgain } from './sql/ask-item-again.js';
+import { closeItems } from './sql/close-items.js';
+import { closeTickets } from './sql/close-tickets.js';
+import { countWaiting } from './sql/count-waiting.js';
+import { endJob } from './sql/end-job.js';
+import { freeContacts } from './sql/free-contacts.js';
+import { freeInteractions } from './sql/free-interactions.js';
+import { insertCall } from './sql/insert-call.js';
+import { insertItems } from './sql/insert-items.js';
+import { insertJob } from './sql/insert-job.js';
+import { insertOutcomes } from './sql/insert-outcomes.js';
+import { insertWrites } from './sql/insert-writes.js';
+import { type EndedWrite, LAPSE_AT_MOST, lapseWrites } from './sql/lapse-writes.js';
+import { lockCall } from './sql/lock-call.js';
+import { lockInteractions } from './sql/lock-interactions.js';
+import { markHoldsReleased } from './sql/mark-holds-released.js';
+import { nextDue } from './sql/next-due.js';
+import { occupyContacts } from './sql/occupy-contacts.js';
+import { occupyInteractions } from './sql/occupy-interactions.js';
+import { parkTicketCommand } from './sql/park-ticket-command.js';
+import { refreshInteractions } from './sql/refresh-interactions.js';
+import { rescheduleJobs } from './sql/reschedule-jobs.js';
+import { resendCall } from './sql/resend-call.js';
+import { saveContact } from './sql/save-contact.js';
+import { selectBulksToList } from './sql/select-bulks-to-list.js';
+import { selectCallsAgain } from './sql/select-calls-again.js';
+import { selectContacts } from './sql/select-contacts.js';
+import { selectCounts } from './sql/select-counts.js';
+import { selectHolds } from './sql/select-holds.js';
+import { selectInteraction } from './sql/select-interaction.js';
+import { selectItems } from './sql/select-items.js';
+import { selectItemsToAsk } from './sql/select-items-to-ask.js';
+import { selectJobs } from './sql/select-jobs.js';
+import { selectNext } from './sql/select-next.js';
+import { selectWaitingWrites, type WaitingRow } from './sql/select-waiting-writes.js';
+import { sendWrites } from './sql/send-writes.js';
+import { settleJobLists } from './sql/settle-job-lists.js';
+import { settleWrites, type SettledWrite } from './sql/settle-writes.js';
+import { upsertInteractions } from './sql/upsert-interactions.js';
+import type {
+  AccountCounts,
+  AskedNext,
+  CallRecord,
+  CallToSendAgain,
+  Claim,
+  ClaimAgain,
+  ContactClaim,
+  ContactRecord,
+  InteractionView,
+  ItemToAsk,
+  NextDue,
+  NextQuery,
+  NextUp,
+  RunningJob,
+  StoredItem,
+  UnlistedBulk,
+  WaitingCounts,
+  WriteStore,
+} from './write.store.js';
+
+/** Postgres ends one of two transactions that wait for each other; trying again is what it asks for. */
+const DEADLOCK = '40P01';
+const MAX_TRIES = 4;
+
+/** Kinds of call that write tickets, for counting what merging and batching saved. */
+const TICKET_WRITES = ['tickets.create', 'tickets.create_many', 'tickets.update', 'tickets.update_many'];
+
+/** Ends a claim without effect. */
+class Changed extends Error {}
+
+/** The writer's memory in Postgres. `wrote` is called after each commit that put outcomes into the outbox. */
+export class PostgresWriteStore implements WriteStore {
+  constructor(
+    private readonly pool: Pool,
+    private readonly clock: Pick<Clock, 'nowMs'>,
+    private readonly wrote: () => void = () => undefined,
+  ) {}
+
+  async takeIn(commands: readonly Command[]): Promise<number> {
+    if (commands.length === 0) return 0;
+    const byAccount = new Map<AccountName, Set<InteractionId>>();
+    const seen = commands.map(({ account, data }) => {
+      byAccount.set(account, (byAccount.get(account) ?? new Set()).add(data.interactionId));
+      const ticket = data.action.kind === 'ensureTicket' ? data.action : null;
+      const contactKey = ticket ? contactKeyOf(ticket.contact) : null;
+      return { account, interactionId: data.interactionId, contactKey, queuePath: ticket?.queuePath ?? null };
+    });
+    return this.#tx(async (tx) => {
+      await upsertInteractions(tx, seen);
+      const inserted = await insertWrites(tx, commands);
+      if (inserted.length > 0)
+        for (const account of [...byAccount.keys()].sort())
+          await refreshInteractions(tx, account, [...byAccount.get(account)!]);
+      return inserted.length;
+    });
+  }
+
+  abandonSent(account: AccountName, except: readonly string[]): Promise<number> {
+    return this.#tx((tx) => abandonSent(tx, account, except));
+  }
+
+  countWaiting(account: AccountName): Promise<WaitingCounts> {
+    return this.#read((tx) => countWaiting(tx, account));
+  }
+
+  next(account: AccountName, query: NextQuery): Promise<NextUp> {
+    return this.#read(async (tx) => {
+      const rows = await selectNext(tx, account, query);
+      if (rows.length === 0) return { interactions: [], contacts: new Map() };
+      const ids = rows.map(({ interaction_id: id }) => id);
+      const writes = await selectWaitingWrites(tx, account, ids, MAX_COMMANDS_PER_ITEM);
+      const keys = [...new Set(rows.flatMap(({ contact }) => (contact ? contactKeysOf(contact) : [])))];
+      const contacts = keys.length === 0 ? [] : await selectContacts(tx, account, keys);
+      const commands = new Map<InteractionId, WaitingRow[]>(ids.map((id) => [id, []]));
+      for (const write of writes) commands.get(write.interaction_id)?.push(write);
+      return {
+        interactions: rows.map((row): WaitingInteraction => ({
+          interactionId: row.interaction_id,
+          ticketId: row.ticket_id,
+          followUpOf: row.follow_up_of,
+          priority: priorityOfRank(row.priority),
+          since: row.since,
+          solo: row.solo,
+          ensure: row.contact && row.mode ? { subject: row.subject ?? '', mode: row.mode, contact: row.contact } : null,
+          queuePath: row.queue_path,
+          appendTo: row.append_to,
+          commands: (commands.get(row.interaction_id) ?? []).map((write) => ({
+            commandId: write.command_id,
+            action: write.action,
+            eventAt: write.event_at,
+            eventRank: write.event_rank,
+            ordinal: write.ordinal,
+            priority: priorityOfRank(write.priority),
+            attempts: write.attempts,
+          })),
+        })),
+        contacts: new Map(
+          contacts.map((row): [string, RememberedContact] => [
+            row.key,
+            {
+              userId: row.user_id,
+              step: row.step,
+              refusedFor: row.refused_for,
+              busy: row.busy,
+              attempts: row.attempts,
+            },
+          ]),
+        ),
+      };
+    });
+  }
+
+  claim(claim: Claim): Promise<boolean> {
+    const { account, callId, items } = claim;
+    const commandIds = items.flatMap((item) => item.commandIds);
+    const ids = items.map(({ interactionId }) => interactionId);
+    return this.#claiming(async (tx) => {
+      await lockInteractions(tx, account, ids);
+      await insertCall(tx, { ...claim, contactKeys: [] });
+      if ((await occupyInteractions(tx, account, callId, items)) !== items.length) throw new Changed();
+      if ((await sendWrites(tx, claim, commandIds)) !== commandIds.length) throw new Changed();
+      await insertItems(tx, account, callId, items);
+      await refreshInteractions(tx, account, ids);
+    });
+  }
+
+  claimAgain(claim: ClaimAgain): Promise<boolean> {
+    return this.#tx((tx) => resendCall(tx, claim));
+  }
+
+  claimContact(claim: ContactClaim): Promise<boolean> {
+    return this.#claiming(async (tx) => {
+      await insertCall(tx, { ...claim, writer: 'contact', holdIds: [], contactKeys: claim.keys });
+      const taken = await occupyContacts(tx, claim.account, claim.callId, claim.keys, claim.step);
+      if (taken !== claim.keys.length) throw new Changed();
+    });
+  }
+
+  async record(record: CallRecord): Promise<boolean> {
+    const { account, callId } = record;
+    const recorded = await this.#tx(async (tx) => {
+      await lockInteractions(
+        tx,
+        account,
+        record.effects.map(({ interactionId }) => interactionId),
+      );
+      const call = await lockCall(tx, callId, record.sends);
+      if (!call) return false;
+      const closed = new Set(await closeItems(tx, callId, record.effects));
+      const effects = record.effects.filter(({ index }) => closed.has(index));
+      if (record.next.to === 'job')
+        await insertJob(tx, {
+          account,
+          callId,
+          jobId: record.next.jobId,
+          total: record.next.total,
+          pollInMs: record.next.pollInMs,
+        });
+      else if (call.writer === 'batch') await endJob(tx, callId);
+      if (effects.length > 0) {
+        const settled = await settleWrites(tx, callId, effects);
+        await freeInteractions(tx, account, callId, effects);
+        const closedTickets = effects.filter(({ effect }) => effect.effect === 'followUp').map(({ index }) => index);
+        if (closedTickets.length > 0) await closeTickets(tx, account, callId, closedTickets);
+        await this.#announce(tx, account, call.writer === 'batch' ? 'batch' : 'single', settled);
+        await refreshInteractions(
+          tx,
+          account,
+          effects.map(({ interactionId }) => interactionId),
+        );
+      }
+      await answerCall(tx, record);
+      return true;
+    });
+    this.wrote();
+    return recorded;
+  }
+
+  async recordContact({ account, call, keys, becomes }: ContactRecord): Promise<void> {
+    await this.#tx(async (tx) => {
+      if (call) {
+        const locked = await lockCall(tx, call.callId, call.sends);
+        if (!locked) return;
+        const next =
+          becomes.is === 'unknown'
+            ? ({ to: 'jobsUnknown', askInMs: becomes.askInMs } as const)
+            : ({ to: 'settled' } as const);
+        await answerCall(tx, { callId: call.callId, answer: call.answer, next });
+      }
+      if (becomes.is !== 'unknown') await saveContact(tx, account, keys, becomes);
+    });
+  }
+
+  async askedItem(callId: string, index: number, next: AskedNext): Promise<void> {
+    await this.#tx((tx) => askItemAgain(tx, callId, index, next));
+  }
+
+  async askedJobs(callIds: readonly string[], settled: boolean, inMs: number): Promise<void> {
+    await this.#tx((tx) => settleJobLists(tx, callIds, settled, inMs));
+  }
+
+  async polled(account: AccountName, jobs: readonly { jobId: string; inMs: number }[]): Promise<void> {
+    await this.#tx((tx) => rescheduleJobs(tx, account, jobs));
+  }
+
+  nextDue(account: AccountName): Promise<NextDue> {
+    return this.#read((tx) => nextDue(tx, account));
+  }
+
+  async runningJobs(account: AccountName, limit: number): Promise<RunningJob[]> {
+    const rows = await this.#read((tx) => selectJobs(tx, account, limit));
+    return rows.map((row) => ({
+      jobId: row.job_id,
+      callId: row.call_id,
+      sends: row.sends,
+      kind: row.kind,
+      grantId: row.grant_id,
+      priority: priorityOfRank(row.priority),
+      total: row.total,
+      polls: row.polls,
+      due: row.due,
+    }));
+  }
+
+  itemsOf(callId: string): Promise<StoredItem[]> {
+    return this.#read((tx) => selectItems(tx, callId));
+  }
+
+  itemsToAsk(account: AccountName, limit: number, exclude: readonly InteractionId[]): Promise<ItemToAsk[]> {
+    return this.#read((tx) => selectItemsToAsk(tx, account, limit, exclude));
+  }
+
+  bulksToList(account: AccountName, limit: number): Promise<UnlistedBulk[]> {
+    return this.#read((tx) => selectBulksToList(tx, account, limit));
+  }
+
+  async callsToSendAgain(account: AccountName, limit: number, exclude: readonly string[]): Promise<CallToSendAgain[]> {
+    const rows = await this.#read((tx) => selectCallsAgain(tx, account, limit, exclude));
+    return rows.map((row) => ({
+      callId: row.callId,
+      sends: row.sends,
+      kind: row.kind,
+      priority: priorityOfRank(row.priority),
+      request: { method: row.method, path: row.path, body: row.body, idempotencyKey: row.idempotencyKey },
+      item: {
+        index: row.index,
+        interactionId: row.interactionId,
+        commands: row.commands,
+        attempts: row.attempts,
+        ticketId: row.ticketId,
+      },
+    }));
+  }
+
+  freeContacts(account: AccountName): Promise<number> {
+    return this.#tx((tx) => freeContacts(tx, account));
+  }
+
+  holdsToRelease(
+    account: AccountName,
+    limit: number,
+  ): Promise<{ readonly callId: string; readonly holdIds: string[] }[]> {
+    return this.#read((tx) => selectHolds(tx, account, limit));
+  }
+
+  async holdsReleased(callIds: readonly string[]): Promise<void> {
+    await this.#tx((tx) => markHoldsReleased(tx, callIds));
+  }
+
+  async lapse(account: AccountName): Promise<number> {
+    const lapsed = await this.#tx(async (tx) => {
+      const ended = await lapseWrites(tx, account);
+      if (ended.length > 0) await this.#endUnsent(tx, account, 'lapsed', ended);
+      return ended.length;
+    });
+    if (lapsed > 0) this.wrote();
+    return Math.min(lapsed, LAPSE_AT_MOST);
+  }
+
+  async parkForContact(account: AccountName, interactionId: InteractionId, code: string): Promise<void> {
+    await this.#tx(async (tx) => {
+      await lockInteractions(tx, account, [interactionId]);
+      const reason = { code, text: 'the CRM refuses to make this contact' };
+      const ended = await parkTicketCommand(tx, account, interactionId, reason);
+      if (ended.length > 0) await this.#endUnsent(tx, account, 'parked', ended);
+    });
+    this.wrote();
+  }
+
+  async countRead(account: AccountName, kind: CallKind): Promise<void> {
+    await this.#tx((tx) => addRead(tx, account, kind));
+  }
+
+  async counts(account: AccountName): Promise<AccountCounts> {
+    const row = await this.#read((tx) => selectCounts(tx, account));
+    const writeCalls = TICKET_WRITES.reduce((sum, kind) => sum + (row.calls[kind] ?? 0), 0);
+    return {
+      states: row.states,
+      oldestWaitingAt: row.oldest_waiting_at,
+      callsByKind: row.calls,
+      writeCalls,
+      jobsRunning: row.jobs_running,
+      outbox: row.outbox,
+    };
+  }
+
+  async view(account: AccountName, interactionId: InteractionId): Promise<InteractionView | null> {
+    const row = await this.#read((tx) => selectInteraction(tx, account, interactionId));
+    if (!row) return null;
+    return {
+      interactionId,
+      ticketId: row.ticket_id,
+      followUpOf: row.follow_up_of,
+      commands: row.commands.map((command) => ({ ...command, priority: priorityOfRank(command.priority) })),
+    };
+  }
+
+  async #endUnsent(
+    tx: Tx,
+    account: AccountName,
+    state: 'lapsed' | 'parked',
+    ended: readonly EndedWrite[],
+  ): Promise<void> {
+    const nowMs = this.clock.nowMs();
+    const outcomes = ended.map((write) =>
+      outcomeOf(
+        {
+          commandId: write.command_id,
+          account,
+          interactionId: write.interaction_id,
+          kind: write.kind,
+          eventAt: write.event_at,
+          traceparent: write.traceparent,
+          state,
+          ticketId: null,
+          grantId: null,
+          writer: null,
+          mergedWith: 0,
+          reason: { code: write.reason_code, text: write.reason_text },
+        },
+        nowMs,
+      ),
+    );
+    await insertOutcomes(tx, outcomes);
+    await refreshInteractions(tx, account, [...new Set(ended.map(({ interaction_id: id }) => id))].sort());
+  }
+
+  async #announce(
+    tx: Tx,
+    account: AccountName,
+    writer: 'single' | 'batch',
+    settled: readonly SettledWrite[],
+  ): Promise<void> {
+    const nowMs = this.clock.nowMs();
+    const outcomes = settled.flatMap((write) => {
+      if (write.state !== 'done' && write.state !== 'parked') return [];
+      const reason = write.reason_code === null ? null : { code: write.reason_code, text: write.reason_text ?? '' };
+      return [
+        outcomeOf(
+          {
+            commandId: write.command_id,
+            account,
+            interactionId: write.interaction_id,
+            kind: write.kind,
+            eventAt: write.event_at,
+            traceparent: write.traceparent,
+            state: write.state,
+            ticketId: write.ticket_id,
+            grantId: write.grant_id,
+            writer,
+            mergedWith: write.merged_with,
+            reason,
+          },
+          nowMs,
+        ),
+      ];
+    });
+    if (outcomes.length > 0) await insertOutcomes(tx, outcomes);
+  }
+
+  async #claiming(work: (tx: Tx) => Promise<void>): Promise<boolean> {
+    try {
+      await this.#tx(work);
+      return true;
+    } catch (error) {
+      if (error instanceof Changed) return false;
+      throw error;
+    }
+  }
+
+  async #tx<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await inTransaction(this.pool, work);
+      } catch (error) {
+        if ((error as { code?: unknown }).code !== DEADLOCK || tries >= MAX_TRIES) throw error;
+      }
+    }
+  }
+
+  #read<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    return inTransaction(this.pool, work, { isolation: 'repeatable read' });
+  }
+}

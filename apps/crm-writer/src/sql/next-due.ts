@@ -1,0 +1,30 @@
+import type { Tx } from '#postgres';
+import type { NextDue } from '../write.store.js';
+
+/** When something is due next, of each sort, as ms from now. */
+export async function nextDue(tx: Tx, account: string): Promise<NextDue> {
+  const inMs = (at: string): string => `(extract(epoch FROM ${at} - clock_timestamp()) * 1000)::float8`;
+  const [row] = await tx.query<NextDue>(
+    `SELECT
+       (SELECT ${inMs('min(poll_at)')} FROM job WHERE account = $1 AND NOT over) AS "jobInMs",
+       (SELECT ${inMs('min(ask_at)')} FROM call
+        WHERE account = $1 AND state = 'unknown' AND NOT jobs_settled) AS "jobListInMs",
+       (SELECT ${inMs('min(item.ask_at)')} FROM item JOIN call USING (call_id)
+        WHERE item.account = $1 AND item.state = 'unknown' AND call.state = 'unknown' AND jobs_settled) AS "itemInMs",
+       (SELECT ${inMs('min(ask_at)')} FROM call WHERE account = $1 AND state = 'again') AS "againInMs",
+       (SELECT ${inMs('min(ask_at)')} FROM call
+        WHERE account = $1 AND state = 'unknown' AND writer = 'contact') AS "contactCallInMs",
+       (SELECT ${inMs('min(at)')} FROM (
+          SELECT min(not_before) AS at FROM interaction
+          WHERE account = $1 AND runnable AND busy_call_id IS NULL AND not_before > clock_timestamp()
+          UNION ALL
+          SELECT min(not_before) FROM contact
+          WHERE account = $1 AND user_id IS NULL AND not_before > clock_timestamp()) AS waits) AS "waitingInMs",
+       (SELECT min(not_after) - extract(epoch FROM clock_timestamp()) * 1000 FROM write
+        WHERE account = $1 AND state = 'waiting' AND not_after IS NOT NULL)::float8 AS "lapseInMs",
+       EXISTS (SELECT 1 FROM call
+        WHERE account = $1 AND NOT holds_released AND (state = 'closed' OR jobs_settled)) AS holds`,
+    [account],
+  );
+  return row!;
+}

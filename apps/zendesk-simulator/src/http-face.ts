@@ -3,7 +3,6 @@ import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { Exchange, Reply } from './domain/exchange.js';
 import type { Json } from './domain/json.js';
 import type { ControlAnswer } from './domain/control.js';
-import { httpDateOf } from './domain/calendar.js';
 import { Simulator } from './domain/simulator.js';
 import { ScaledClock } from './scaled-clock.js';
 
@@ -85,7 +84,7 @@ export class HttpFace implements OnApplicationShutdown {
       case 'answer': {
         if (response.destroyed) return;
         response.sendDate = false;
-        response.writeHead(reply.status, this.onTheRealClock(reply));
+        response.writeHead(reply.status, this.headersOf(reply));
         response.end(reply.body);
         return;
       }
@@ -93,17 +92,9 @@ export class HttpFace implements OnApplicationShutdown {
     reply satisfies never;
   }
 
-  /**
-   * At other speeds than 1 the `Date` header tells the real clock (with whatever offset was injected), for clients
-   * measure their own clock by it; and the speed is told.
-   */
-  private onTheRealClock(reply: Extract<Reply, { kind: 'answer' }>): Record<string, string> {
-    const headers: Record<string, string> = { ...reply.headers };
-    if (this.clock.speed === 1) return headers;
-    headers['x-simulator-speed'] = String(this.clock.speed);
-    for (const name of ['date', 'Date'])
-      if (headers[name] !== undefined) headers[name] = httpDateOf(this.clock.realMsNow() + reply.clockOffsetMs);
-    return headers;
+  /** At other speeds than 1 every answer tells the speed. */
+  private headersOf(reply: Extract<Reply, { kind: 'answer' }>): Readonly<Record<string, string>> {
+    return this.clock.speed === 1 ? reply.headers : { ...reply.headers, 'x-simulator-speed': String(this.clock.speed) };
   }
 }
 

@@ -6,7 +6,7 @@ const DAY_MS = 86_400_000;
  * less than a day before the real one. At speed 1 it is the real clock.
  */
 export class ScaledClock {
-  private readonly behindMs: number;
+  readonly behindMs: number;
 
   constructor(
     readonly speed: number,
@@ -23,10 +23,5 @@ export class ScaledClock {
   /** How long a simulated span takes for real, in milliseconds. */
   realMs(simulatedMs: number): number {
     return simulatedMs / this.speed;
-  }
-
-  /** The real instant, epoch milliseconds. */
-  realMsNow(): number {
-    return this.realNowMs();
   }
 }

@@ -12,7 +12,10 @@ export class SimulatorModule {
   /** The account that the settings describe. */
   static with(settings: Pick<SimulatorSettings, 'speed' | 'choices'>): DynamicModule {
     const clock = new ScaledClock(settings.speed);
-    const simulator = new Simulator(settings.choices, clock.nowMs());
+    const simulator = new Simulator(
+      { ...settings.choices, shownClock: { speed: clock.speed, behindMs: clock.behindMs } },
+      clock.nowMs(),
+    );
     return {
       module: SimulatorModule,
       controllers: [ControlController, ZendeskController],

@@ -339,7 +339,7 @@ function editByHand({ state, body }: Ask): Json {
     undefined,
   );
   if (!result.ok) throw new Refused(`the change is not valid: ${JSON.stringify(result)}`);
-  return { ticket: ticketOnTheWire(ticket, world.options.origin) };
+  return { ticket: ticketOnTheWire(world, ticket, world.options.origin) };
 }
 
 /** `{order: {interaction: [mark, …]}, complete?: true, add?: false}` */
@@ -367,8 +367,8 @@ function showTickets({ state, query }: Ask): Json {
   return {
     total: ids.length,
     tickets: tickets.map((ticket) => ({
-      ...ticketOnTheWire(ticket, world.options.origin),
-      audits: ticket.audits.map(auditOnTheWire),
+      ...ticketOnTheWire(world, ticket, world.options.origin),
+      audits: ticket.audits.map((audit) => auditOnTheWire(world, audit)),
     })),
   };
 }

@@ -23,8 +23,6 @@ export type Reply =
       readonly status: number;
       readonly headers: Readonly<Record<string, string>>;
       readonly body: string;
-      /** How far the clock is off that the `date` header tells. */
-      readonly clockOffsetMs: number;
     }
   /** The connection breaks. */
   | { readonly kind: 'reset' }

@@ -5,6 +5,7 @@ import { invalidValue } from './errors.js';
 import type { Json } from './json.js';
 import type { Ticket } from './records.js';
 import { ticketOnTheWire } from './ticket-answers.js';
+import { shownMs, simulatedMs } from './shown-clock.js';
 import type { World } from './world.js';
 
 const PAGE_LIMIT_TICKETS = 1000;
@@ -57,19 +58,25 @@ function collect(
     if (!change || change.atMs > world.nowMs - NEWEST_EXPORTED_AGE_MS) break;
     endMs = change.atMs;
     const ticket = world.tickets.get(change.ticketId) as Ticket | undefined;
-    if (ticket?.changePosition === at) tickets.push(ticketOnTheWire(ticket, call.origin));
+    if (ticket?.changePosition === at) tickets.push(ticketOnTheWire(call.world, ticket, call.origin));
   }
   const next = world.changes[at];
   const isLast = next === undefined || next.atMs > world.nowMs - NEWEST_EXPORTED_AGE_MS;
-  return { tickets, nextPosition: at, endSeconds: endMs === null ? null : Math.floor(endMs / 1000), isLast };
+  return {
+    tickets,
+    nextPosition: at,
+    endSeconds: endMs === null ? null : Math.floor(shownMs(world, endMs) / 1000),
+    isLast,
+  };
 }
 
 function startPosition(call: Call): number | Answer {
   const seconds = Number(call.query.get('start_time') ?? Number.NaN);
   if (!Number.isFinite(seconds) || seconds < 0) return invalidValue('start_time is required');
-  if (seconds * 1000 > call.world.nowMs - NEWEST_EXPORTED_AGE_MS)
+  const sinceMs = simulatedMs(call.world, seconds * 1000);
+  if (sinceMs > call.world.nowMs - NEWEST_EXPORTED_AGE_MS)
     return invalidValue('Too recent start_time. Use a start_time older than 60 seconds');
-  return firstChangeSince(call.world, seconds * 1000);
+  return firstChangeSince(call.world, sinceMs);
 }
 
 function firstChangeSince({ changes }: World, sinceMs: number): number {

@@ -18,7 +18,7 @@ import {
 } from './errors.js';
 import type { Answer, Exchange, Reply, SimulatorRequest } from './exchange.js';
 import { type Fault, type FaultEffect, faultsFor, outageAt } from './faults.js';
-import { clockOffsetOf, headersOf } from './headers.js';
+import { headersOf } from './headers.js';
 import { objectOf, textOf, wholeNumberOf } from './json.js';
 import { type Draw, draw, type LimitSubject, scopeKeyOf, unitsOf, windowAt } from './limits.js';
 import type { JobFault } from './jobs.js';
@@ -301,8 +301,7 @@ function finish(passage: Passage, given: Answer, cause?: RefusalCause): Exchange
     own: given.headers,
     unknownParameters: call.unknownParameters,
   });
-  const clockOffsetMs = clockOffsetOf(world.options, faults);
-  exchange.reply = { kind: 'answer', status: given.status, headers, body, clockOffsetMs };
+  exchange.reply = { kind: 'answer', status: given.status, headers, body };
   exchange.readyAtMs = world.nowMs + tookMs;
   entry.status = given.status;
   writeCall(world.books, entry, cause);

@@ -2,6 +2,7 @@ import { httpDateOf } from './calendar.js';
 import type { Fault } from './faults.js';
 import type { Draw } from './limits.js';
 import type { SimulatorOptions } from './options.js';
+import { shownMs } from './shown-clock.js';
 
 /** What the headers of an answer are made from. */
 export interface HeaderMaterial {
@@ -35,7 +36,9 @@ export function headersOf(material: HeaderMaterial): Record<string, string> {
     headerCase = effect.case ?? headerCase;
     if (effect.drop) dropped = [...dropped, ...effect.drop];
   }
-  const headers: Record<string, string> = { date: httpDateOf(material.nowMs + clockOffsetOf(options, faults)) };
+  const headers: Record<string, string> = {
+    date: httpDateOf(shownMs(material, material.nowMs) + clockOffsetOf(options, faults)),
+  };
   if (material.contentType !== undefined) headers['content-type'] = material.contentType;
   headers['x-zendesk-api-version'] = 'v2';
   headers['x-request-id'] = `sim-${material.id.toString(16).padStart(12, '0')}`;
@@ -52,7 +55,7 @@ export function headersOf(material: HeaderMaterial): Record<string, string> {
 }
 
 /** How far the clock is off that the `Date` header tells. */
-export function clockOffsetOf(options: SimulatorOptions, faults: readonly Fault[]): number {
+function clockOffsetOf(options: SimulatorOptions, faults: readonly Fault[]): number {
   let offsetMs = options.clockOffsetMs;
   for (const { effect } of faults) if (effect.type === 'clock') offsetMs += effect.offsetMs;
   return offsetMs;

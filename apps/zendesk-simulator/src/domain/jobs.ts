@@ -4,7 +4,6 @@
  */
 import { type Answer, answer } from './exchange.js';
 import { type Call, linkTo, memberOf } from './call.js';
-import { isoOf } from './calendar.js';
 import { badRequest, recordNotFound, tooManyJobs, tooManyValues } from './errors.js';
 import type { FaultEffect } from './faults.js';
 import { type JsonObject, wholeNumberOf } from './json.js';
@@ -13,6 +12,7 @@ import { hexFrom, shuffledIndexes } from './random.js';
 import type { Job } from './records.js';
 import { handOf, ticketListOf, warnOfUnknown } from './ticket-calls.js';
 import { createTicket, type Hand, updateTicket } from './tickets.js';
+import { isoAt } from './shown-clock.js';
 import type { World } from './world.js';
 
 const ITEMS_LIMIT = 100;
@@ -173,7 +173,7 @@ function scheduleJob(world: World, job: Job, how: { plan: Plan; fault: JobFault 
       job.progress = (job.progress ?? 0) + 1;
     });
   });
-  world.schedule.at(startMs + workMs, (atMs) => endJob(job, fault, atMs));
+  world.schedule.at(startMs + workMs, (atMs) => endJob(world, job, { fault, atMs }));
 }
 
 /** A job that is killed or fails has done a part of its work: which part nobody tells. */
@@ -182,7 +182,7 @@ function cutOf(world: World, fault: JobFault | undefined, total: number): number
   return Math.floor(total * (fault.share ?? world.random.next()));
 }
 
-function endJob(job: Job, fault: JobFault | undefined, atMs: number): void {
+function endJob(world: World, job: Job, { fault, atMs }: { fault: JobFault | undefined; atMs: number }): void {
   job.endedAtMs = atMs;
   if (fault?.outcome === 'killed' || fault?.outcome === 'failed') {
     job.status = fault.outcome;
@@ -191,7 +191,7 @@ function endJob(job: Job, fault: JobFault | undefined, atMs: number): void {
   }
   job.status = 'completed';
   job.progress = job.total;
-  job.message = `Completed at ${isoOf(atMs).replace('T', ' ').replace('Z', ' +0000')}`;
+  job.message = `Completed at ${isoAt(world, atMs).replace('T', ' ').replace('Z', ' +0000')}`;
 }
 
 function createdItem(hand: Hand, item: JsonObject, index: number, imported: boolean): JsonObject {

@@ -1,4 +1,5 @@
 import type { OperationKind } from './operations.js';
+import type { ShownClock } from './shown-clock.js';
 
 /** What a licence allows an account. */
 export interface Licence {
@@ -73,8 +74,11 @@ export interface OpenPoints {
   readonly createConflicts: 'same-requester' | 'never';
   /** Whether a call without valid credentials costs one call of the account. */
   readonly unauthenticatedCounts: boolean;
-  /** Whether a user without an e-mail address has `email: null` or no `email` at all. */
-  readonly absentEmail: 'omit' | 'null';
+  /**
+   * Whether members that are empty, but that Zendesk's description does not allow to be null, are left out or null:
+   * a user's `email`, a ticket's `recipient` and `forum_topic_id`.
+   */
+  readonly undescribedNulls: 'omit' | 'null';
 }
 
 /** Everything about a simulated account that can be chosen. Times are simulated milliseconds. */
@@ -117,6 +121,8 @@ export interface SimulatorOptions {
   readonly headerCase: 'lower' | 'title';
   /** Headers that no answer carries. */
   readonly dropHeaders: readonly string[];
+  /** How instants in answers relate to simulated time; the HTTP face sets it by its speed. */
+  readonly shownClock: ShownClock;
   /** Added to the clock that the `Date` header tells. */
   readonly clockOffsetMs: number;
   /** Dotted paths, in what a ticket's `metadata` carries, of the list of command marks and of the interaction's id. */
@@ -136,7 +142,7 @@ export const DEFAULT_OPEN_POINTS: OpenPoints = {
   jobLimitScope: 'account',
   createConflicts: 'same-requester',
   unauthenticatedCounts: false,
-  absentEmail: 'omit',
+  undescribedNulls: 'omit',
 };
 
 const HOUR_MS = 3_600_000;
@@ -184,6 +190,7 @@ export const DEFAULT_OPTIONS: SimulatorOptions = {
   headerSpelling: 'current',
   headerCase: 'lower',
   dropHeaders: [],
+  shownClock: { speed: 1, behindMs: 0 },
   clockOffsetMs: 0,
   marksPath: 'sluice.commands',
   interactionPath: 'sluice.interaction',

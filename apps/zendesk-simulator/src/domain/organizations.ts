@@ -1,10 +1,10 @@
 import { type Answer, answer } from './exchange.js';
 import { type Call, idAt, linkTo, memberOf } from './call.js';
-import { isoOf } from './calendar.js';
 import { badRequest, recordInvalid, recordNotFound } from './errors.js';
 import { type JsonObject, listOf, textOf } from './json.js';
 import { listAnswer } from './pagination.js';
 import type { Organization } from './records.js';
+import { isoAt } from './shown-clock.js';
 
 /** POST /organizations */
 export function postOrganization(call: Call): Answer {
@@ -80,8 +80,8 @@ function onTheWire(call: Call, organization: Organization): JsonObject {
     shared_tickets: false,
     shared_comments: false,
     external_id: organization.externalId ?? null,
-    created_at: isoOf(organization.createdAtMs),
-    updated_at: isoOf(organization.updatedAtMs),
+    created_at: isoAt(call.world, organization.createdAtMs),
+    updated_at: isoAt(call.world, organization.updatedAtMs),
     domain_names: [],
     details: organization.details,
     notes: organization.notes,

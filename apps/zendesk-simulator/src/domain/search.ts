@@ -93,7 +93,7 @@ function resultOnTheWire(call: Call, type: 'ticket' | 'user', id: number): Json 
   if (type === 'user')
     return { ...userOnTheWire(call.world, call.world.users.get(id) as User, call.origin), result_type: type };
   return {
-    ...ticketOnTheWire(call.world.tickets.get(id) as Ticket, call.origin),
+    ...ticketOnTheWire(call.world, call.world.tickets.get(id) as Ticket, call.origin),
     result_type: type,
     url: linkTo(call, `tickets/${id}.json`),
   };

@@ -1,25 +1,27 @@
 /* How tickets, audits and comments look in answers. */
-import { isoOf } from './calendar.js';
 import { type JsonObject, textOf } from './json.js';
 import type { Audit, Ticket } from './records.js';
+import { isoAt, shownMs } from './shown-clock.js';
+import type { World } from './world.js';
 
 /** A ticket as answers show it. */
-export function ticketOnTheWire(ticket: Ticket, origin: string): JsonObject {
+export function ticketOnTheWire(world: World, ticket: Ticket, origin: string): JsonObject {
+  const absent = world.options.open.undescribedNulls === 'null' ? null : undefined;
   return {
     url: `${origin}/api/v2/tickets/${ticket.id}.json`,
     id: ticket.id,
     external_id: ticket.externalId ?? null,
     via: viaOf(ticket),
-    created_at: isoOf(ticket.createdAtMs),
-    updated_at: isoOf(ticket.updatedAtMs),
-    generated_timestamp: Math.floor(ticket.updatedAtMs / 1000),
+    created_at: isoAt(world, ticket.createdAtMs),
+    updated_at: isoAt(world, ticket.updatedAtMs),
+    generated_timestamp: Math.floor(shownMs(world, ticket.updatedAtMs) / 1000),
     type: ticket.type ?? null,
     subject: ticket.subject,
     raw_subject: ticket.subject,
     description: ticket.description,
     priority: ticket.priority ?? null,
     status: ticket.status,
-    recipient: null,
+    recipient: absent,
     requester_id: ticket.requesterId,
     submitter_id: ticket.submitterId,
     assignee_id: ticket.assigneeId ?? null,
@@ -28,7 +30,7 @@ export function ticketOnTheWire(ticket: Ticket, origin: string): JsonObject {
     collaborator_ids: [],
     follower_ids: [],
     email_cc_ids: [],
-    forum_topic_id: null,
+    forum_topic_id: absent,
     problem_id: ticket.problemId ?? null,
     has_incidents: false,
     is_public: ticket.isPublic,
@@ -49,11 +51,11 @@ export function ticketOnTheWire(ticket: Ticket, origin: string): JsonObject {
 }
 
 /** An audit as answers show it; `metadata.custom` holds what the caller's `metadata` carried. */
-export function auditOnTheWire(audit: Audit): JsonObject {
+export function auditOnTheWire(world: World, audit: Audit): JsonObject {
   return {
     id: audit.id,
     ticket_id: audit.ticketId,
-    created_at: isoOf(audit.createdAtMs),
+    created_at: isoAt(world, audit.createdAtMs),
     author_id: audit.authorId,
     metadata: { system: { client: audit.client, ip_address: audit.ip }, custom: audit.metadata },
     events: audit.events,
@@ -62,13 +64,13 @@ export function auditOnTheWire(audit: Audit): JsonObject {
 }
 
 /** The comments of a ticket, oldest first. */
-export function commentsOnTheWire(ticket: Ticket): JsonObject[] {
+export function commentsOnTheWire(world: World, ticket: Ticket): JsonObject[] {
   return ticket.audits.flatMap((audit) =>
     audit.events
-      .filter((event) => event['type'] === 'Comment')
+      .filter((event) => event['type'] === 'Comment' || event['type'] === 'VoiceComment')
       .map((event) => ({
         ...event,
-        created_at: isoOf(audit.createdAtMs),
+        created_at: isoAt(world, audit.createdAtMs),
         via: { channel: 'api', source: { from: {}, to: {}, rel: null } },
         metadata: { system: { client: audit.client }, custom: audit.metadata },
       })),

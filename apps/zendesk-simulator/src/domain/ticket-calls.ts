@@ -1,11 +1,11 @@
 /* The calls on single tickets and lists of tickets. */
 import { type Answer, answer } from './exchange.js';
 import { bodyOf, type Call, idAt, linkTo, memberOf } from './call.js';
-import { isoOf } from './calendar.js';
 import { badRequest, recordInvalid, recordNotFound, tooManyValues, updateConflict } from './errors.js';
 import { type JsonObject, objectOf } from './json.js';
 import { listAnswer } from './pagination.js';
 import type { Ticket, User } from './records.js';
+import { isoAt } from './shown-clock.js';
 import { auditOnTheWire, commentsOnTheWire, ticketOnTheWire } from './ticket-answers.js';
 import { createTicket, deleteTicket, type Hand, namedRequesterId, type TicketResult, updateTicket } from './tickets.js';
 
@@ -80,7 +80,7 @@ export function postImport(call: Call): Answer {
 /** GET /tickets/{id} */
 export function getTicket(call: Call): Answer {
   const ticket = ticketOf(call);
-  return ticket ? answer(200, { ticket: ticketOnTheWire(ticket, call.origin) }) : recordNotFound();
+  return ticket ? answer(200, { ticket: ticketOnTheWire(call.world, ticket, call.origin) }) : recordNotFound();
 }
 
 /** DELETE /tickets/{id} */
@@ -102,7 +102,7 @@ export function getTickets(call: Call): Answer {
 /** GET /tickets/count */
 export function getTicketCount(call: Call): Answer {
   const { ticketIds, nowMs } = call.world;
-  return answer(200, { count: { value: ticketIds.length, refreshed_at: isoOf(nowMs) } });
+  return answer(200, { count: { value: ticketIds.length, refreshed_at: isoAt(call.world, nowMs) } });
 }
 
 /** GET /tickets/show_many?ids= */
@@ -126,7 +126,7 @@ export function getAudits(call: Call): Answer {
     ids: [...audits.keys()],
     onTheWire: (id) => {
       const audit = audits.get(id);
-      return audit ? auditOnTheWire(audit) : null;
+      return audit ? auditOnTheWire(call.world, audit) : null;
     },
   });
 }
@@ -135,7 +135,7 @@ export function getAudits(call: Call): Answer {
 export function getComments(call: Call): Answer {
   const ticket = ticketOf(call);
   if (!ticket) return recordNotFound();
-  const comments = new Map(commentsOnTheWire(ticket).map((comment) => [Number(comment['id']), comment]));
+  const comments = new Map(commentsOnTheWire(call.world, ticket).map((comment) => [Number(comment['id']), comment]));
   return listAnswer(call, {
     name: 'comments',
     ids: [...comments.keys()],
@@ -148,7 +148,7 @@ export function ticketsAnswer(call: Call, ids: readonly number[]): Answer {
   return listAnswer(call, {
     name: 'tickets',
     ids,
-    onTheWire: (id) => ticketOnTheWire(call.world.tickets.get(id) as Ticket, call.origin),
+    onTheWire: (id) => ticketOnTheWire(call.world, call.world.tickets.get(id) as Ticket, call.origin),
   });
 }
 
@@ -173,7 +173,10 @@ export function ticketListOf(call: Call): JsonObject[] | undefined {
 
 function ticketAnswer(call: Call, result: TicketResult, status: 200 | 201): Answer {
   if (result.ok) {
-    const body = { ticket: ticketOnTheWire(result.ticket, call.origin), audit: auditOnTheWire(result.audit) };
+    const body = {
+      ticket: ticketOnTheWire(call.world, result.ticket, call.origin),
+      audit: auditOnTheWire(call.world, result.audit),
+    };
     return answer(
       status,
       body,

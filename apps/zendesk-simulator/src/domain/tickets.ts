@@ -2,12 +2,13 @@
  * What may be done to a ticket, whoever asks: a single call, an item of a bulk job or an import. A change is judged in
  * full before any of it is made.
  */
-import { instantOf, isoOf } from './calendar.js';
+import { instantOf } from './calendar.js';
 import { writeEffect, writeTrigger } from './books.js';
 import type { FieldError } from './errors.js';
 import { type Json, type JsonObject, listOf, objectOf, textOf, valueAt, wholeNumberOf } from './json.js';
 import type { Audit, FieldValue, Ticket, TicketStatus, User } from './records.js';
 import { createUser, userErrors, userInputOf } from './users.js';
+import { isoAt, simulatedMs } from './shown-clock.js';
 import type { World } from './world.js';
 
 const STATUSES: readonly string[] = ['new', 'open', 'pending', 'hold', 'solved', 'closed'];
@@ -33,17 +34,17 @@ export type TicketResult =
 /** Makes a ticket, its requester where that is new, its first audit, and fires triggers (imports fire none). */
 export function createTicket(hand: Hand, input: JsonObject, how: { imported: boolean }): TicketResult {
   const { world, atMs } = hand;
-  const errors = [...fieldErrors(world, input), ...creationErrors(input), ...followUpErrors(world, input)];
+  const errors = [...fieldErrors(world, input), ...creationErrors(input, how), ...followUpErrors(world, input)];
   const requester = requesterOf(hand, input);
   if (Array.isArray(requester)) errors.push(...requester);
   if (errors.length > 0 || Array.isArray(requester)) return { ok: false, reason: 'invalid', errors };
   const requesterId = requester.make();
   const comment = commentOf(input);
-  const createdAtMs = how.imported ? (instantIn(input, 'created_at') ?? atMs) : atMs;
+  const createdAtMs = how.imported ? (instantIn(world, input, 'created_at') ?? atMs) : atMs;
   const ticket: Ticket = {
     id: world.nextTicketId++,
     createdAtMs,
-    updatedAtMs: how.imported ? (instantIn(input, 'updated_at') ?? createdAtMs) : atMs,
+    updatedAtMs: how.imported ? (instantIn(world, input, 'updated_at') ?? createdAtMs) : atMs,
     externalId: textOf(input['external_id']),
     subject: textOf(input['subject']) ?? bodyOfComment(comment).slice(0, 80),
     description: textOf(input['description']) ?? bodyOfComment(comment),
@@ -82,7 +83,7 @@ export function createTicket(hand: Hand, input: JsonObject, how: { imported: boo
 export function updateTicket(hand: Hand, ticket: Ticket, input: JsonObject): TicketResult {
   const { world, atMs } = hand;
   if (ticket.status === 'closed') return { ok: false, reason: 'invalid', errors: [CLOSED] };
-  if (input['safe_update'] === true && !stampFits(ticket, input)) return { ok: false, reason: 'conflict' };
+  if (input['safe_update'] === true && !stampFits(world, ticket, input)) return { ok: false, reason: 'conflict' };
   const errors = fieldErrors(world, input);
   const comment = objectOf(input['comment']);
   if (comment && bodyOfComment(comment).trim() === '' && uploadsOf(comment).length === 0) errors.push(BLANK_COMMENT);
@@ -146,9 +147,10 @@ function fieldErrors(world: World, input: JsonObject): FieldError[] {
   return errors;
 }
 
-function creationErrors(input: JsonObject): FieldError[] {
-  const comment = commentOf(input);
-  return bodyOfComment(comment).trim() === '' && !textOf(input['description'])?.trim() ? [BLANK_COMMENT] : [];
+function creationErrors(input: JsonObject, how: { imported: boolean }): FieldError[] {
+  if (objectOf(input['voice_comment'])) return [];
+  const comments = how.imported ? importedComments(input) : [commentOf(input)];
+  return comments.some((comment) => bodyOfComment(comment).trim() !== '') ? [] : [BLANK_COMMENT];
 }
 
 function followUpErrors(world: World, input: JsonObject): FieldError[] {
@@ -223,6 +225,8 @@ function addAudit(
     ticket.isPublic ||= isPublic;
     events.push(commentEvent(hand, comment, { id: nextId++, auditId, isPublic, onCreate: how.on === 'create' }));
   }
+  const voice = objectOf(input['voice_comment']);
+  if (voice) events.push(voiceEvent(hand, voice, { id: nextId++, auditId }));
   for (const [name, value] of changedFields(ticket, input, how.on))
     events.push({ id: nextId++, type: how.on === 'create' ? 'Create' : 'Change', field_name: name, value });
   if (!how.imported) {
@@ -290,6 +294,19 @@ function commentEvent(
     plain_body: text,
     public: of.isPublic,
     attachments,
+    audit_id: of.auditId,
+  };
+}
+
+/** A call laid down in a ticket: Zendesk keeps the link to the recording, not the sound. */
+function voiceEvent(hand: Hand, voice: JsonObject, of: { id: number; auditId: number }): JsonObject {
+  return {
+    id: of.id,
+    type: 'VoiceComment',
+    author_id: hand.actor.id,
+    body: `Call from ${textOf(voice['from']) ?? ''} to ${textOf(voice['to']) ?? ''}`,
+    public: true,
+    data: voice,
     audit_id: of.auditId,
   };
 }
@@ -364,9 +381,9 @@ function noteChange(world: World, ticket: Ticket, atMs: number): void {
   });
 }
 
-function stampFits(ticket: Ticket, input: JsonObject): boolean {
+function stampFits(world: World, ticket: Ticket, input: JsonObject): boolean {
   const stamp = textOf(input['updated_stamp']);
-  return stamp !== undefined && stamp.replace(/\.\d+Z$/, 'Z') === isoOf(ticket.updatedAtMs);
+  return stamp !== undefined && stamp.replace(/\.\d+Z$/, 'Z') === isoAt(world, ticket.updatedAtMs);
 }
 
 function moveExternalId(world: World, ticket: Ticket, to: string | undefined): void {
@@ -389,9 +406,9 @@ function tagsOf(value: Json | undefined): string[] {
   return tags.map((tag) => tag.trim().toLowerCase().replaceAll(' ', '_')).filter(Boolean);
 }
 
-function instantIn(input: JsonObject, name: string): number | undefined {
-  const text = textOf(input[name]);
-  return text === undefined ? undefined : instantOf(text);
+function instantIn(world: World, input: JsonObject, name: string): number | undefined {
+  const shown = instantOf(textOf(input[name]) ?? '');
+  return shown === undefined ? undefined : simulatedMs(world, shown);
 }
 
 function addTo(index: Map<string, number[]>, key: string | undefined, id: number): void {

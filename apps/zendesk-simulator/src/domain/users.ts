@@ -1,10 +1,10 @@
 import { type Answer, answer } from './exchange.js';
 import { bodyOf, type Call, idAt, linkTo, memberOf } from './call.js';
-import { isoOf } from './calendar.js';
 import { badRequest, type FieldError, forbidden, recordInvalid, recordNotFound, tooManyValues } from './errors.js';
 import { type Json, type JsonObject, listOf, objectOf, textOf, wholeNumberOf } from './json.js';
 import { listAnswer } from './pagination.js';
 import type { User } from './records.js';
+import { isoAt } from './shown-clock.js';
 import type { World } from './world.js';
 
 const ROLES: readonly string[] = ['end-user', 'agent', 'admin'];
@@ -35,9 +35,9 @@ export function userOnTheWire(world: World, user: User, origin: string): JsonObj
     id: user.id,
     url: `${origin}/api/v2/users/${user.id}.json`,
     name: user.name,
-    email: user.email ?? (world.options.open.absentEmail === 'null' ? null : undefined),
-    created_at: isoOf(user.createdAtMs),
-    updated_at: isoOf(user.updatedAtMs),
+    email: user.email ?? (world.options.open.undescribedNulls === 'null' ? null : undefined),
+    created_at: isoAt(world, user.createdAtMs),
+    updated_at: isoAt(world, user.updatedAtMs),
     time_zone: 'UTC',
     iana_time_zone: 'Etc/UTC',
     phone: user.phone ?? null,

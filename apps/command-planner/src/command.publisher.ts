@@ -1,0 +1,25 @@
+import { Injectable } from '@nestjs/common';
+import { type Command, encodeEnvelope, subjects } from '#contracts';
+import { StreamFull, StreamPublisher, StreamUnavailable } from '#jetstream';
+import { BusUnavailable, type CommandBus } from './command.bus.js';
+
+/** The real bus: COMMANDS on JetStream, stored when the PubAck is there. */
+@Injectable()
+export class CommandPublisher implements CommandBus {
+  constructor(private readonly stream: StreamPublisher) {}
+
+  async store(command: Command): Promise<void> {
+    const { account, data, type, id } = command;
+    try {
+      await this.stream.publish(
+        subjects.command(account, data.interactionId, type),
+        encodeEnvelope(command),
+        `${account}:${id}`,
+      );
+    } catch (error) {
+      if (error instanceof StreamFull || error instanceof StreamUnavailable)
+        throw new BusUnavailable(error.retryInMs, { cause: error });
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,3 @@
+import { startCommandPlanner } from './start-command-planner.js';
+
+await startCommandPlanner();

@@ -36,7 +36,7 @@ export function booksOf(world: World): JsonObject {
     tickets: world.ticketIds.length,
     ticketsPerExternalId: Object.fromEntries([...world.ticketIdsByExternalId].map(([id, ids]) => [id, ids.length])),
     users: world.users.size,
-    contactsPerPhone: Object.fromEntries([...contactsPerPhone(world)].map(([phone, ids]) => [phone, ids.length])),
+    contactsPerPhone: Object.fromEntries(contactsPerPhone(world).map(({ phone, userIds }) => [phone, userIds.length])),
     marks: Object.fromEntries([...marksOf(world)].map(([mark, effects]) => [mark, effects.length])),
     triggersFired: Object.fromEntries(books.triggersFired),
     screenPops: books.screenPops.map((pop) => ({ ...pop })),
@@ -50,7 +50,7 @@ export function auditOf(world: World, expected: Expectation | undefined): JsonOb
   const refusals = refusalsOf(world);
   const externalIds = doubledExternalIds(world);
   const marks = [...marksOf(world)].filter(([, effects]) => effects.length > 1);
-  const contacts = [...contactsPerPhone(world)].filter(([, ids]) => ids.length > 1);
+  const contacts = contactsPerPhone(world).filter(({ userIds }) => userIds.length > 1);
   const interactions = scatteredInteractions(world);
   const { broken, missing } = expected ? judgeOrder(world, expected) : { broken: [], missing: [] };
   const doubled = externalIds.length + marks.length + contacts.length + interactions.length;
@@ -72,7 +72,7 @@ export function auditOf(world: World, expected: Expectation | undefined): JsonOb
           ticketIds: effects.map(({ ticketId }) => ticketId),
         })),
       ),
-      contacts: first(contacts.map(([phone, ids]) => ({ phone, userIds: ids }))),
+      contacts: first(contacts),
       interactions: first(interactions),
     },
     order: { count: broken.length, broken: first(broken) },
@@ -150,16 +150,17 @@ function doubledExternalIds(world: World): JsonObject[] {
   return doubled;
 }
 
-function contactsPerPhone(world: World): Map<string, number[]> {
-  const contacts = new Map<string, number[]>();
-  for (const user of world.users.values()) {
-    if (user.phone === undefined) continue;
-    const phone = digitsOf(user.phone);
-    const ids = contacts.get(phone);
-    if (ids) ids.push(user.id);
-    else contacts.set(phone, [user.id]);
+/** Users by phone; spellings of one number are one phone, shown as digits with the first one's `+`. */
+function contactsPerPhone(world: World): { phone: string; userIds: number[] }[] {
+  const contacts = new Map<string, { phone: string; userIds: number[] }>();
+  for (const { id, phone } of world.users.values()) {
+    if (phone === undefined) continue;
+    const digits = digitsOf(phone);
+    const contact = contacts.get(digits);
+    if (contact) contact.userIds.push(id);
+    else contacts.set(digits, { phone: phone.startsWith('+') ? `+${digits}` : digits, userIds: [id] });
   }
-  return contacts;
+  return [...contacts.values()];
 }
 
 function marksOf(world: World): Map<string, MarkedEffect[]> {

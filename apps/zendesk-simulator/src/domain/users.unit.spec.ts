@@ -51,7 +51,7 @@ describe('create_or_update', () => {
     expect(write({ name: 'Somebody', phone: '+15550100' }).status).toBe(201);
     expect(client.control('GET', '/audit')).toMatchObject({
       ok: false,
-      doubled: { contacts: [{ phone: '15550100' }] },
+      doubled: { contacts: [{ phone: '+15550100' }] },
     });
   });
 

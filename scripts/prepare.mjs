@@ -63,7 +63,7 @@ function packagesIn(file) {
 
 function installDependencies() {
   say('Installing dependencies (npm ci). This happens once, and after they change.');
-  const options = ['ci', '--no-audit', '--no-fund'];
+  const options = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
   const npm = process.env.npm_execpath;
   const started = Date.now();
   // npm's own report goes to standard error too: standard output belongs to whoever called.

@@ -1,5 +1,14 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -20,8 +29,10 @@ describe('A Postgres of our own', () => {
     for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
   });
 
-  function folder(): string {
+  /** As a project's folder usually is: others may look in. */
+  function folder(mode = 0o755): string {
     const made = mkdtempSync(path.join(os.tmpdir(), 'sluice embedded '));
+    chmodSync(made, mode);
     cleanUps.push(() => rmSync(made, { recursive: true, force: true }));
     return made;
   }
@@ -53,6 +64,15 @@ describe('A Postgres of our own', () => {
     const second = await start({ dataDir, persistent: true });
     expect(await ask(second.url, "SELECT to_regclass('kept')::text")).toBe('kept');
     expect(await ask(second.url, 'SHOW fsync')).toBe('on');
+  });
+
+  it('works in a folder that only we can enter, and takes all of its data along when it is temporary', async () => {
+    const dataDir = path.join(folder(0o700), 'private');
+    const server = await start({ dataDir, persistent: false, durable: false });
+    expect(await ask(server.url, 'SELECT 1')).toBe(1);
+    const data = realpathSync(path.join(dataDir, 'data'));
+    await server.stop();
+    expect([existsSync(dataDir), existsSync(data)]).toEqual([false, false]);
   });
 
   it('comes back on the same URL after kill -9, with what was committed', async () => {

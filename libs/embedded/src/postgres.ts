@@ -1,12 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
+  readlinkSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -31,6 +33,9 @@ import {
 } from './postgres-binaries.js';
 import { forgetDirectory, removeAtEnd } from './watchdog.js';
 
+/** Data that lies outside its folder: in `/var/lib/sluice/data-…`, with a note of the link that leads there. */
+const OUTSIDE_PREFIX = 'data-';
+const LINKED_FROM = 'linked-from';
 const SUPERUSER = 'sluice';
 const DATABASE = 'sluice';
 const READY_WITHIN_MS = 60_000;
@@ -152,12 +157,33 @@ async function placeFor(dataDir: string): Promise<Place> {
 /** Where the user that runs Postgres can't come (a project under /root), the data lies outside and `data` is a link. */
 function linkToReachable(folder: string, link: string): void {
   if (existsSync(link)) return;
-  const name = `data-${createHash('sha256').update(folder).digest('hex').slice(0, 16)}`;
-  const target = path.join(reachableDirectory(name), 'data');
-  rmSync(target, { recursive: true, force: true }); // of an earlier folder of this name
-  mkdirSync(target, { recursive: true });
+  removeUnlinked();
+  const outside = reachableDirectory(`${OUTSIDE_PREFIX}${randomBytes(8).toString('hex')}`);
+  const target = path.join(outside, 'data');
+  mkdirSync(target);
   rmSync(link, { force: true });
   symlinkSync(target, link);
+  writeFileSync(path.join(outside, LINKED_FROM), link);
+}
+
+/** Data outside whose link has been deleted, as `rm -rf .sluice` does, is of no use to anybody any more. */
+function removeUnlinked(): void {
+  const parent = path.dirname(reachableDirectory('programs'));
+  for (const name of readdirSync(parent).filter((candidate) => candidate.startsWith(OUTSIDE_PREFIX))) {
+    const outside = path.join(parent, name);
+    const note = path.join(outside, LINKED_FROM);
+    if (!existsSync(note)) continue; // being made right now
+    if (readlinkIfAny(readFileSync(note, 'utf8')) !== path.join(outside, 'data'))
+      rmSync(outside, { recursive: true, force: true });
+  }
+}
+
+function readlinkIfAny(file: string): string | null {
+  try {
+    return readlinkSync(file);
+  } catch {
+    return null;
+  }
 }
 
 function removeFolder(dataDir: string): void {

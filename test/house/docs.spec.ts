@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { envNameOf } from '#settings';
 import { filesUnder, productSource, ROOT, textOf } from './source-files.js';
 
 describe('the documentation', () => {
@@ -15,11 +16,12 @@ describe('the documentation', () => {
 
   it('explains every setting that a service reads', () => {
     const explained = textOf('docs/settings.md');
-    const names = new Set<string>();
-    for (const path of productSource().filter((name) => name.endsWith('.settings.ts')))
-      for (const [, name] of textOf(path).matchAll(/^\s*([A-Z][A-Z0-9_]{2,}):/gm)) names.add(name!);
-    expect(names.size).toBeGreaterThan(5);
-    expect([...names].filter((name) => !explained.includes(`\`${name}\``)).sort()).toEqual([]);
+    const kinds = 'text|integer|flag|choice|url|secretText|duration|folders';
+    const setting = new RegExp(`^\\s+([a-z][A-Za-z0-9]*): (?:${kinds})\\(`, 'gm');
+    const specs = productSource().filter((path) => /(\.settings|shared-settings)\.ts$/.test(path));
+    const names = specs.flatMap((path) => [...textOf(path).matchAll(setting)].map(([, name]) => envNameOf(name!)));
+    expect(names.length).toBeGreaterThan(10);
+    expect(names.filter((name) => !explained.includes(`\`${name}\``)).sort()).toEqual([]);
   });
 
   it('has no link that leads nowhere', () => {

@@ -43,7 +43,6 @@ export interface ForeignCalls {
   readonly calls: number;
 }
 
-
 /** What happened to one integration within one commit. */
 export interface LedgerEvent {
   readonly account: AccountName;
@@ -110,6 +109,14 @@ export class LedgerChanges {
     for (const usage of after) {
       usage.granted += 1;
       usage[state] += 1;
+    }
+  }
+
+  /** Calls of somebody who asked nobody: counted, as used, under `(foreign)`. */
+  foreignUsed(account: AccountName, calls: number, minute: number, day: number): void {
+    for (const usage of this.usageOf(account, FOREIGN, minute, day)) {
+      usage.granted += calls;
+      usage.used += calls;
     }
   }
 

@@ -1,5 +1,5 @@
 import type { IntegrationName, Observed, ObserveRequest } from '#contracts';
-import { type AccountBooks, counterOf, type HoldBook, limitsFor } from './books.js';
+import { type AccountBooks, bucketsAt, counterOf, type HoldBook, limitsFor } from './books.js';
 import type { Counter } from './counter.js';
 import type { Grant } from './grant.js';
 import { FOREIGN, type LedgerChanges } from './ledger-changes.js';
@@ -128,6 +128,7 @@ function closeJobs({ books, integration, request, nowMs, answeredAt, changes }: 
  * speak of: then nothing is concluded.
  */
 function chargeForeign({ books, request, answeredAt, nowMs, changes }: Evidence): void {
+  let counted = false;
   for (const book of limitsFor(books, request.kind)) {
     if (book.limit.scope === 'ticket' || book.limit.scope === 'user') continue;
     const told = headerStanding(book.limit, request.headers);
@@ -139,6 +140,12 @@ function chargeForeign({ books, request, answeredAt, nowMs, changes }: Evidence)
     if (calls <= 0) continue;
     counter.addForeign(calls, answeredAt);
     changes.foreign.push({ account: books.name, limit: book.limit.name, at: answeredAt, calls });
+    // Of one call that several limits count, only one use is to be counted.
+    if (book.limit.scope === 'account' && !counted) {
+      const { minute, day } = bucketsAt(books.timing, answeredAt);
+      changes.foreignUsed(books.name, calls, minute, day);
+      counted = true;
+    }
     changes.event(books.name, FOREIGN, 'foreign', { limit: book.limit.name, windowStartsAt: startsAt, calls });
   }
 }

@@ -1,0 +1,3 @@
+import { startQuotaLedger } from './start-quota-ledger.js';
+
+await startQuotaLedger();

@@ -1,0 +1,203 @@
+import type { AccountName } from '#contracts';
+import type { Ownership, Tx } from '#postgres';
+import { memoryMs, type StoredAccount } from './domain/rebuild.js';
+import { openBooks } from './domain/books.js';
+import type { Grant } from './domain/grant.js';
+import type { LedgerChanges } from './domain/ledger-changes.js';
+import {
+  type Asked,
+  type CountedCalls,
+  foundKey,
+  type Gathered,
+  type LedgerStore,
+  type LoadedLedger,
+  type Retention,
+  type StoredVersion,
+  type UsageBuckets,
+  type VersionChanges,
+} from './ledger.store.js';
+import { addUsage } from './sql/add-usage.js';
+import { deleteHolds } from './sql/delete-holds.js';
+import { findGrantsById } from './sql/find-grants-by-id.js';
+import { findGrantsByRequest } from './sql/find-grants-by-request.js';
+import { grantOf } from './sql/grant-row.js';
+import { insertEvents } from './sql/insert-events.js';
+import { insertGrants } from './sql/insert-grants.js';
+import { insertHolds } from './sql/insert-holds.js';
+import { insertVersions } from './sql/insert-versions.js';
+import { type PrunedTable, pruneRows } from './sql/prune-rows.js';
+import { raiseEpoch } from './sql/raise-epoch.js';
+import { readClock } from './sql/read-clock.js';
+import { readClosings } from './sql/read-closings.js';
+import { readForeign } from './sql/read-foreign.js';
+import { readGrants } from './sql/read-grants.js';
+import { readHolds } from './sql/read-holds.js';
+import { readUsage } from './sql/read-usage.js';
+import { readVersions, type VersionRow } from './sql/read-versions.js';
+import { recordClosings } from './sql/record-closings.js';
+import { recordForeign } from './sql/record-foreign.js';
+import { setOpenSince } from './sql/set-open-since.js';
+import { updateGrants } from './sql/update-grants.js';
+
+/** Rows removed by one statement of pruning. */
+const PRUNED_ROWS_LIMIT = 5_000;
+
+/** This process is no longer the newest owner: another has raised the epoch. */
+export class EpochPassed extends Error {
+  readonly code = 'epoch_passed';
+  constructor(own: number, newest: number) {
+    super(`this owner's epoch is ${own}, but ${newest} has begun`);
+    this.name = 'EpochPassed';
+  }
+}
+
+/**
+ * The store on the connection that holds the ownership's lock: it can commit only while it is the owner. Asserts its epoch
+ * in every transaction besides.
+ */
+export class PostgresLedgerStore implements LedgerStore {
+  private constructor(
+    private readonly ownership: Ownership,
+    private readonly partition: number,
+    readonly epoch: number,
+    /** For reading what needs no ownership: other connections, so that it holds no turn up. */
+    private readonly reader: Pick<Tx, 'query'>,
+  ) {}
+
+  /** Begins a new epoch on the lock just taken. */
+  static async begin(ownership: Ownership, partition: number, reader: Pick<Tx, 'query'>): Promise<PostgresLedgerStore> {
+    const epoch = await ownership.transaction((tx) => raiseEpoch(tx, partition));
+    return new PostgresLedgerStore(ownership, partition, epoch, reader);
+  }
+
+  get ended(): AbortSignal {
+    return this.ownership.ended;
+  }
+
+  load(account?: AccountName): Promise<LoadedLedger> {
+    return this.ownership.transaction(
+      async (tx) => {
+        const { nowMs, openSinceMs } = await this.clock(tx);
+        const versions = groupByAccount(await readVersions(tx, account ?? null));
+        const holds = await readHolds(tx, account ?? null);
+        const closings = await readClosings(tx, account ?? null, nowMs);
+        const accounts: StoredAccount[] = [];
+        for (const [name, all] of versions) {
+          const sinceMs = nowMs - memoryMs(openBooks(all.slice(-1)));
+          const grants = await readGrants(tx, name, { arrivesFromMs: sinceMs, openSinceMs });
+          accounts.push({
+            versions: inForceSince(all, sinceMs),
+            grants: grants.map(grantOf),
+            holds: holds.filter((hold) => hold.account === name),
+            closings: closings.filter((closing) => closing.account === name),
+            foreign: await readForeign(tx, name, sinceMs),
+          });
+        }
+        return { nowMs, accounts };
+      },
+      { isolation: 'repeatable read' },
+    );
+  }
+
+  turn(asked: Asked, decide: (gathered: Gathered) => LedgerChanges): Promise<void> {
+    return this.ownership.transaction(async (tx) => {
+      const gathered = await this.gather(tx, asked);
+      const changes = decide(gathered);
+      await this.record(tx, changes, gathered.nowMs);
+    });
+  }
+
+  async versions(): Promise<ReadonlyMap<AccountName, readonly StoredVersion[]>> {
+    return groupByAccount(await this.ownership.transaction((tx) => readVersions(tx, null)));
+  }
+
+  apply({ versions, changes }: VersionChanges): Promise<void> {
+    return this.ownership.transaction(async (tx) => {
+      const { nowMs } = await this.clock(tx);
+      await insertVersions(tx, versions, nowMs);
+      await this.record(tx, changes, nowMs);
+    });
+  }
+
+  usage({ account, per, integration, fromMs, toMs, hourMs, limitRows }: UsageBuckets): Promise<CountedCalls[]> {
+    return readUsage(this.reader, per === 'day' ? 'usage_day' : 'usage_minute', {
+      account,
+      integration,
+      fromMs,
+      toMs,
+      bucketMs: per === 'hour' ? hourMs : null,
+      limitRows,
+    });
+  }
+
+  async setOpenSince(openSinceMs: number): Promise<void> {
+    await this.ownership.transaction((tx) => setOpenSince(tx, this.partition, openSinceMs));
+  }
+
+  async prune({ grantsMs, minutesMs, daysMs, eventsMs }: Retention): Promise<boolean> {
+    const { nowMs } = await this.ownership.transaction((tx) => this.clock(tx));
+    const keptMs: readonly (readonly [PrunedTable, number])[] = [
+      ['call_grant', grantsMs],
+      ['usage_minute', minutesMs],
+      ['usage_day', daysMs],
+      ['ledger_event', eventsMs],
+      ['foreign_calls', grantsMs],
+      ['limit_closing', grantsMs],
+    ];
+    let more = false;
+    for (const [table, kept] of keptMs)
+      more = (await pruneRows(this.reader, table, nowMs - kept, PRUNED_ROWS_LIMIT)) === PRUNED_ROWS_LIMIT || more;
+    return more;
+  }
+
+  release(): Promise<void> {
+    return this.ownership.release();
+  }
+
+  private async clock(tx: Tx): Promise<{ readonly nowMs: number; readonly openSinceMs: number }> {
+    const reading = await readClock(tx, this.partition);
+    if (reading.epoch !== this.epoch) throw new EpochPassed(this.epoch, reading.epoch);
+    return reading;
+  }
+
+  private async gather(tx: Tx, asked: Asked): Promise<Gathered> {
+    const { nowMs } = await this.clock(tx);
+    const byRequest = new Map<string, Grant>();
+    if (asked.requests.length > 0)
+      for (const row of await findGrantsByRequest(tx, asked.requests))
+        byRequest.set(foundKey(row.account, row.integration, row.request_id), grantOf(row));
+    const byId = new Map<string, Grant & { account: string }>();
+    if (asked.grantIds.length > 0)
+      for (const row of await findGrantsById(tx, asked.grantIds))
+        byId.set(row.id, { ...grantOf(row), account: row.account });
+    return { nowMs, byRequest, byId };
+  }
+
+  private async record(tx: Tx, changes: LedgerChanges, nowMs: number): Promise<void> {
+    const { grantsMade, grantsChanged, minutes, days, holdsTaken, holdsReleased, closings, foreign, events } = changes;
+    if (grantsMade.size > 0) await insertGrants(tx, [...grantsMade.values()]);
+    if (grantsChanged.size > 0) await updateGrants(tx, [...grantsChanged.values()]);
+    if (minutes.size > 0) await addUsage(tx, 'usage_minute', [...minutes.values()]);
+    if (days.size > 0) await addUsage(tx, 'usage_day', [...days.values()]);
+    if (holdsTaken.length > 0) await insertHolds(tx, holdsTaken);
+    if (holdsReleased.length > 0) await deleteHolds(tx, holdsReleased);
+    if (closings.length > 0) await recordClosings(tx, closings);
+    if (foreign.length > 0) await recordForeign(tx, foreign);
+    if (events.length > 0) await insertEvents(tx, events, nowMs);
+  }
+}
+
+function groupByAccount(rows: readonly VersionRow[]): Map<AccountName, StoredVersion[]> {
+  const versions = new Map<AccountName, StoredVersion[]>();
+  for (const { account, ...version } of rows) {
+    const known = versions.get(account);
+    if (known) known.push(version);
+    else versions.set(account, [version]);
+  }
+  return versions;
+}
+
+/** The versions that were in force at or after an instant: those applied since, and the one before them. */
+function inForceSince(versions: readonly StoredVersion[], sinceMs: number): StoredVersion[] {
+  return versions.filter((_, index) => (versions[index + 1]?.appliedAt ?? Number.MAX_SAFE_INTEGER) >= sinceMs);
+}

@@ -1,0 +1,57 @@
+import type { INestApplication } from '@nestjs/common';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { systemClock } from '#clock';
+import { declareStream, durabilityNote, NATS } from '#jetstream';
+import { type RunningService, type ServiceTools, startService } from '#telemetry';
+import { readAccountsFile } from './accounts-file.js';
+import { LedgerDoors } from './ledger.doors.js';
+import { LedgerOwner } from './ledger.owner.js';
+import { QuotaLedgerModule } from './quota-ledger.module.js';
+import { type QuotaLedgerSettings, quotaLedgerSettings } from './quota-ledger.settings.js';
+
+const DAY_MS = 86_400_000;
+/** Requests being answered at once. */
+const MAX_REQUESTS_IN_FLIGHT = 16_384;
+/** So long a start waits to become the owner before it says that it is ready, as a standby. */
+const OWN_WAIT_MS = 2_000;
+
+/** Runs the quota ledger until a signal ends it. */
+export function startQuotaLedger(): Promise<RunningService> {
+  let settings: QuotaLedgerSettings;
+  let tools: ServiceTools;
+  return startService({
+    name: 'quota-ledger',
+    settings: quotaLedgerSettings,
+    module: (read, given) => {
+      settings = read;
+      tools = given;
+      return QuotaLedgerModule.register(read, given);
+    },
+    ready: async (app) => {
+      const owner = app.get(LedgerOwner);
+      if (settings.accountsFile !== '') readAccountsFile(settings.accountsFile, tools.log);
+      await declareLedgerStream(app, settings, tools);
+      owner.start();
+      await Promise.race([owner.owning, systemClock.sleep(OWN_WAIT_MS)]);
+    },
+    doors: (app) => [
+      new LedgerDoors(
+        { nc: app.get<NatsConnection>(NATS), maxInFlight: MAX_REQUESTS_IN_FLIGHT, log: tools.log },
+        app.get(LedgerOwner),
+      ),
+    ],
+    // Closes its doors itself, before the ownership is given back.
+    stop: (app) => app.get(LedgerOwner).stop(),
+  });
+}
+
+async function declareLedgerStream(
+  app: INestApplication,
+  settings: QuotaLedgerSettings,
+  { log }: ServiceTools,
+): Promise<void> {
+  const nc = app.get<NatsConnection>(NATS);
+  log.info(durabilityNote(nc).note);
+  const { streamMaxBytes: maxBytes, streamMaxAgeDays, streamReplicas: replicas } = settings;
+  await declareStream(nc, 'LEDGER', { maxBytes, maxAgeMs: streamMaxAgeDays * DAY_MS, replicas }, log);
+}

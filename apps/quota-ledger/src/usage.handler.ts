@@ -1,0 +1,52 @@
+import type { AccountName, Rejected, UsageAnswer, UsageRow } from '#contracts';
+import type { UsageQuery } from './domain/parse-requests.js';
+import { bucketsAt } from './domain/books.js';
+import { standings } from './domain/standing.js';
+import type { CountedCalls, LedgerStore } from './ledger.store.js';
+import type { QuotaHandler } from './quota.handler.js';
+
+/** Most rows of one answer; who wants more asks for a shorter span. */
+export const MAX_USAGE_ROWS = 5_000;
+const MINUTES_PER_HOUR = 60;
+
+/** Answers how many calls each integration used, and how the limits stand. */
+export class UsageHandler {
+  constructor(private readonly quota: QuotaHandler) {}
+
+  async usage(
+    account: AccountName,
+    query: UsageQuery,
+    store: Pick<LedgerStore, 'usage'>,
+  ): Promise<UsageAnswer | Rejected> {
+    const books = this.quota.booksOf(account);
+    if (!books) return reject('unknown_account', `the ledger has no account ${account}`);
+    const nowMs = this.quota.nowMs();
+    const { timing } = books;
+    const fromMs = query.from ?? bucketsAt(timing, nowMs).day;
+    const toMs = query.to ?? nowMs + 1;
+    const hourMs = timing.minuteMs * MINUTES_PER_HOUR;
+    // The bucket in which the span begins belongs to it.
+    const firstMs =
+      query.per === 'day' ? timing.dayStartAt(fromMs) : Math.floor(fromMs / timing.minuteMs) * timing.minuteMs;
+    const { per, integration } = query;
+    const limitRows = MAX_USAGE_ROWS + 1;
+    const rows = await store.usage({ account, per, integration, fromMs: firstMs, toMs, hourMs, limitRows });
+    if (rows.length > MAX_USAGE_ROWS)
+      return reject('too_many_rows', `more than ${MAX_USAGE_ROWS} rows; ask for a shorter span or a longer per`);
+    return {
+      answer: 'usage',
+      per,
+      rows: rows.map(rowOf),
+      limits: standings(books, nowMs, null),
+      holds: books.holds.map(({ limit, taken }) => ({ limit: limit.name, max: limit.max, taken: taken.size })),
+    };
+  }
+}
+
+function rowOf({ integration, startsAt, ...counts }: CountedCalls): UsageRow {
+  return { integration, startsAt: new Date(startsAt).toISOString(), ...counts };
+}
+
+function reject(code: string, message: string): Rejected {
+  return { answer: 'rejected', code, message };
+}

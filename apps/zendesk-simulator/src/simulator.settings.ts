@@ -30,6 +30,7 @@ interface Flags {
   searchLag: number;
   seed: number;
   foreignPerMinute?: number;
+  chaos: number;
 }
 
 /** Reads the command line; wrong values end in a message and exit code 1 (commander's own way). */
@@ -51,6 +52,7 @@ export function readSettings(argv: readonly string[]): SimulatorSettings {
       edgeLagMs: flags.edgeLag,
       latencyScale: flags.latency,
       searchLagMs: flags.searchLag,
+      chaosShare: flags.chaos,
       foreign:
         flags.foreignPerMinute === undefined
           ? []
@@ -80,6 +82,7 @@ function commandLine(): Command {
     .option('--latency <factor>', 'scales the time calls take; 0 answers at once', factor, 1)
     .option('--search-lag <ms>', 'how long the search index trails', count, 120_000)
     .option('--foreign-per-minute <calls>', 'calls of others on the same licence', count)
+    .option('--chaos <share>', 'share of calls that each kind of fault befalls, 0 to 1', share, 0)
     .option('--seed <number>', 'seed of everything random', count, 1)
     .option('--json', 'say one JSON line when listening');
 }
@@ -99,6 +102,12 @@ function factor(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value) || value < 0)
     throw new InvalidArgumentError('must be a number, not negative');
+  return value;
+}
+
+function share(text: string): number {
+  const value = factor(text);
+  if (value > 1) throw new InvalidArgumentError('must be between 0 and 1');
   return value;
 }
 

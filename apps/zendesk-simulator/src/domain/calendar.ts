@@ -43,14 +43,19 @@ export function instantOf(text: string): number | undefined {
   return daysOf({ year: part(1), month: part(2), day: part(3) }) * DAY_MS + clockMs - offsetOf(match[8]);
 }
 
+const latestDays = new Map<string, Span>();
+
 /** The calendar day of a time zone (IANA name) in which the instant lies; 23 to 25 hours long where clocks change. */
 export function zonedDayOf(ms: number, timeZone: string): Span {
-  const localMs = ms + zoneOffsetMs(ms, timeZone);
-  const localDay = Math.floor(localMs / DAY_MS);
-  return {
+  const latest = latestDays.get(timeZone);
+  if (latest && ms >= latest.startMs && ms < latest.endMs) return latest;
+  const localDay = Math.floor((ms + zoneOffsetMs(ms, timeZone)) / DAY_MS);
+  const day = {
     startMs: instantOfLocal(localDay * DAY_MS, timeZone),
     endMs: instantOfLocal((localDay + 1) * DAY_MS, timeZone),
   };
+  latestDays.set(timeZone, day);
+  return day;
 }
 
 /** Whether the platform knows this time zone's name. */

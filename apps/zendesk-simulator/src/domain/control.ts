@@ -7,6 +7,7 @@ import { clearBooks, countInWindow, writeCall } from './books.js';
 import { isoOf, isTimeZone } from './calendar.js';
 import { addFault, FAULTS_LIMIT, type FaultEffect, type FaultMatch, type FaultOrder } from './faults.js';
 import { startForeign } from './foreign.js';
+import { chaosOf } from './chaos.js';
 import { advance } from './handle.js';
 import { jobsInFlight } from './jobs.js';
 import { type Json, type JsonObject, listOf, objectOf, textOf, wholeNumberOf } from './json.js';
@@ -101,6 +102,7 @@ const ACTIONS: Readonly<Record<string, (ask: Ask) => Json>> = {
     inForce.splice(at, 1);
     return faultsOf(state.world);
   },
+  'PUT /chaos': setChaos,
   'PUT /outage': setOutage,
   'DELETE /outage': ({ state }) => {
     state.world.faults.outage = undefined;
@@ -161,6 +163,7 @@ function reset(ask: Ask): Json {
 function changeOptions({ state, body }: Ask): Json {
   const { world } = state;
   world.options = merged(world.options, body);
+  world.identities.clear();
   changeRules(world.limits, world.options);
   if (body['foreign'] !== undefined) startForeign(world);
   return world.options as unknown as JsonObject;
@@ -258,6 +261,16 @@ function faultOrderOf(order: JsonObject): FaultOrder {
   return { match: (objectOf(order['match']) ?? {}) as FaultMatch, effect: effect as unknown as FaultEffect, ...given };
 }
 
+/** `{share}`: every kind of fault befalls that share of the calls it can befall; 0 ends it. Other faults stay. */
+function setChaos({ state, body }: Ask): Json {
+  const { share } = body;
+  if (typeof share !== 'number' || share < 0 || share > 1) throw new Refused('share must be between 0 and 1');
+  const { faults, nowMs } = state.world;
+  faults.inForce.splice(0, faults.inForce.length, ...faults.inForce.filter(({ isChaos }) => !isChaos));
+  if (share > 0) for (const order of chaosOf(share)) addFault(faults, order, nowMs);
+  return faultsOf(state.world);
+}
+
 /** `{as?: status|reset|silence, status?: 503, retryAfterSeconds?, forMs?}` */
 function setOutage({ state, body }: Ask): Json {
   const as = textOf(body['as']) ?? 'status';
@@ -307,6 +320,7 @@ function setCredentials({ state, list }: Ask): Json {
     return item as unknown as Credential;
   });
   state.world.options = { ...state.world.options, credentials };
+  state.world.identities.clear();
   return { credentials: credentials.length };
 }
 

@@ -13,12 +13,26 @@ export interface Identity {
 
 const NOBODY: Identity = { name: 'anonymous', accepted: false, credential: undefined };
 
+const IDENTITIES_KEPT = 1000;
+
+/** Judges a request's `Authorization` header, or remembers how it was judged. */
+export function identityOf(world: World, authorization: string | undefined): Identity {
+  const header = authorization ?? '';
+  let identity = world.identities.get(header);
+  if (!identity) {
+    identity = identify(world.options.credentials, header);
+    if (world.identities.size >= IDENTITIES_KEPT) world.identities.clear();
+    world.identities.set(header, identity);
+  }
+  return identity;
+}
+
 /**
  * Judges an `Authorization` header against the account's credentials. Where the account has none, any credential that
  * isn't empty will do.
  */
-export function identify(credentials: readonly Credential[], authorization: string | undefined): Identity {
-  const match = /^(basic|bearer)\s+(\S+)$/i.exec(authorization ?? '');
+export function identify(credentials: readonly Credential[], authorization: string): Identity {
+  const match = /^(basic|bearer)\s+(\S+)$/i.exec(authorization);
   if (!match) return NOBODY;
   const kind = match[1]?.toLowerCase() === 'basic' ? 'basic' : 'bearer';
   const value = kind === 'basic' ? decoded(match[2] ?? '') : (match[2] ?? '');

@@ -70,6 +70,8 @@ export interface Fault {
   left: number | null;
   readonly fromMs: number | null;
   readonly untilMs: number | null;
+  /** Whether it belongs to the chaos that a seed lays over everything. */
+  readonly isChaos: boolean;
   /** How often it has happened. */
   happened: number;
 }
@@ -82,6 +84,7 @@ export interface FaultOrder {
   readonly skip?: number;
   readonly count?: number;
   readonly forMs?: number;
+  readonly isChaos?: boolean;
 }
 
 /** The whole account is down. */
@@ -127,6 +130,7 @@ export function addFault(state: FaultState, order: FaultOrder, nowMs: number): F
     left: order.count ?? null,
     fromMs: null,
     untilMs: order.forMs === undefined ? null : nowMs + order.forMs,
+    isChaos: order.isChaos === true,
     happened: 0,
   };
   state.inForce.push(fault);

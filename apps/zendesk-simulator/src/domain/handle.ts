@@ -4,7 +4,7 @@
  */
 import { countInScope, countInWindow, type CallEntry, type RefusalCause, writeCall } from './books.js';
 import { bodyOf, type Call, idAt, queryOf } from './call.js';
-import { actorOf, callerOf, identify, type Identity } from './credentials.js';
+import { actorOf, callerOf, type Identity, identityOf } from './credentials.js';
 import {
   accountLimitReached,
   dayLimitReached,
@@ -83,7 +83,7 @@ function understand(request: SimulatorRequest, world: World, exchange: Exchange)
   const segments = path.split('/');
   const query = queryOf(request.url);
   const route = request.url.startsWith(API_PREFIX) ? routeOf(method, segments) : undefined;
-  const identity = identify(world.options.credentials, request.headers['authorization']);
+  const identity = identityOf(world, request.headers['authorization']);
   const caller = callerOf(identity, request.headers);
   const kind = route?.kind ?? 'other';
   const call: Call = {

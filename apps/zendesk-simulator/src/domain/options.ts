@@ -123,6 +123,8 @@ export interface SimulatorOptions {
   readonly dropHeaders: readonly string[];
   /** How instants in answers relate to simulated time; the HTTP face sets it by its speed. */
   readonly shownClock: ShownClock;
+  /** The share of calls that each kind of fault befalls, by the seed; 0 for none. */
+  readonly chaosShare: number;
   /** Added to the clock that the `Date` header tells. */
   readonly clockOffsetMs: number;
   /** Dotted paths, in what a ticket's `metadata` carries, of the list of command marks and of the interaction's id. */
@@ -190,6 +192,7 @@ export const DEFAULT_OPTIONS: SimulatorOptions = {
   headerSpelling: 'current',
   headerCase: 'lower',
   dropHeaders: [],
+  chaosShare: 0,
   shownClock: { speed: 1, behindMs: 0 },
   clockOffsetMs: 0,
   marksPath: 'sluice.commands',

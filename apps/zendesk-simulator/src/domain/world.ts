@@ -1,7 +1,8 @@
 import type { Books } from './books.js';
 import { emptyBooks } from './books.js';
-import type { FaultState } from './faults.js';
-import { noFaults } from './faults.js';
+import { chaosOf } from './chaos.js';
+import type { Identity } from './credentials.js';
+import { addFault, type FaultState, noFaults } from './faults.js';
 import { type LimitState, newLimits } from './limits.js';
 import type { SimulatorOptions } from './options.js';
 import { type Random, randomFrom } from './random.js';
@@ -54,6 +55,8 @@ export interface World {
   readonly rememberedAnswers: Map<string, RememberedAnswer>;
   /** Until when a creation for a requester is under way. */
   readonly creatingUntilMs: Map<number, number>;
+  /** What `Authorization` headers were judged to be, until credentials change. */
+  readonly identities: Map<string, Identity>;
   /** Ids of the users that credentials stand for, by the credential's name. */
   readonly actorIds: Map<string, number>;
   nextTicketId: number;
@@ -64,7 +67,7 @@ export interface World {
 
 /** An account in which nothing has happened yet. */
 export function newWorld(options: SimulatorOptions, nowMs: number): World {
-  return {
+  const world: World = {
     options,
     nowMs,
     random: randomFrom(options.seed),
@@ -86,10 +89,13 @@ export function newWorld(options: SimulatorOptions, nowMs: number): World {
     uploads: new Map(),
     rememberedAnswers: new Map(),
     creatingUntilMs: new Map(),
+    identities: new Map(),
     actorIds: new Map(),
     nextTicketId: 1,
     nextUserId: 360_000_001,
     nextAuditId: 700_000_001,
     nextExchangeId: 1,
   };
+  if (options.chaosShare > 0) for (const order of chaosOf(options.chaosShare)) addFault(world.faults, order, nowMs);
+  return world;
 }

@@ -8,7 +8,7 @@ export interface Clock {
   monotonicMs(): number;
   /**
    * Resolves after `ms` (at once for 0 or less). Rejects with the signal's reason when it is aborted before or during
-   * the wait. A wait doesn't keep the process alive.
+   * the wait. A wait keeps the process alive: end those that nobody needs any more by their signal.
    */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
@@ -26,7 +26,7 @@ export const systemClock: Clock = {
     while (leftMs > 0) {
       const partMs = Math.min(leftMs, TIMER_LIMIT_MS);
       // Node rejects with an AbortError of its own; callers are promised the signal's reason.
-      await after(partMs, undefined, { ref: false, ...(signal ? { signal } : {}) }).catch((error: unknown) => {
+      await after(partMs, undefined, signal ? { signal } : {}).catch((error: unknown) => {
         signal?.throwIfAborted();
         throw error;
       });

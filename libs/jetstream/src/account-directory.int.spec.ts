@@ -107,5 +107,6 @@ describe('the directory of accounts', () => {
     await until('it is published', () => publishAccount(nc, account('demo', 2)).catch(() => false));
 
     await until('it is known', () => directory.get('demo')?.version === 2, 30_000);
+    expect(directory.check()).toBeNull();
   }, 45_000);
 });

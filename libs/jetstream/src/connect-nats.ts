@@ -1,5 +1,5 @@
 import { connect, errors, type NatsConnection } from '@nats-io/transport-node';
-import { type Backoff, backoffMs, type Clock, systemClock } from '#clock';
+import { type Backoff, backoffMs, type Clock, settledWithin, systemClock } from '#clock';
 import { type Log, silentLog } from '#telemetry';
 import { connectionState } from './connection-state.js';
 
@@ -123,9 +123,6 @@ const CLOSE_LIMIT_MS = 2_000;
 /** Sends what is written, then closes: acknowledgements and answers still go out. Doesn't wait for a server that is away. */
 export async function closeNats(nc: NatsConnection, clock: Clock = systemClock): Promise<void> {
   if (nc.isClosed()) return;
-  if (connectionState(nc).connected) {
-    const drained = nc.drain().catch(() => undefined);
-    await Promise.race([drained, clock.sleep(CLOSE_LIMIT_MS)]);
-  }
+  if (connectionState(nc).connected) await settledWithin(nc.drain(), CLOSE_LIMIT_MS, clock);
   if (!nc.isClosed()) await nc.close();
 }

@@ -265,6 +265,7 @@ describe('a consumer', () => {
     await publish('b');
 
     await until('the second is delivered', () => seen.includes('b'), 15_000);
+    expect(consumption.check()).toBeNull();
   });
 
   it('adapts an existing consumer to changed settings', async () => {
@@ -312,5 +313,6 @@ describe('a consumer', () => {
     await until('it is stored', () => publish('after').catch(() => null));
     await until('the second is delivered', () => seen.includes('after'), 15_000);
     await until('it is well again', () => consumption.check() === null);
+    expect(seen.filter((text) => text === 'after')).toHaveLength(1);
   }, 40_000);
 });

@@ -1,7 +1,7 @@
 import { type CustomTransportStrategy, type MessageHandler, RpcException, Server } from '@nestjs/microservices';
 import { ValidationPipe, type ValidationError } from '@nestjs/common';
 import type { Msg, MsgHdrs, NatsConnection, Subscription } from '@nats-io/transport-node';
-import { type Clock, systemClock } from '#clock';
+import { type Clock, settledWithin, systemClock } from '#clock';
 import type { Rejected } from '#contracts';
 import { type Log, silentLog } from '#telemetry';
 import { firstValueFrom, isObservable } from 'rxjs';
@@ -135,8 +135,8 @@ export class NatsDoors extends Server implements CustomTransportStrategy {
     const idle = new Promise<void>((resolve) => {
       this.#idle = resolve;
     });
-    await Promise.race([idle, clock.sleep(drainMs)]);
-    if (this.#inFlight > 0) this.#log.warn('closed with requests unanswered', { requests: this.#inFlight, drainMs });
+    if (!(await settledWithin(idle, drainMs, clock)))
+      this.#log.warn('closed with requests unanswered', { requests: this.#inFlight, drainMs });
   }
 
   async #answer(handler: MessageHandler, msg: Msg): Promise<void> {

@@ -28,7 +28,11 @@ describe('a service', () => {
   const run = (env: Record<string, string>): Running => {
     const child = spawn(
       process.execPath,
-      ['--import', `data:text/javascript,${encodeURIComponent(LOADER)}`, fileURLToPath(new URL('hello-service.ts', SUPPORT))],
+      [
+        '--import',
+        `data:text/javascript,${encodeURIComponent(LOADER)}`,
+        fileURLToPath(new URL('hello-service.ts', SUPPORT)),
+      ],
       { env: { PATH: process.env['PATH'] ?? '', ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
     );
     children.push(child);

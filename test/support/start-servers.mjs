@@ -7,6 +7,7 @@
  *   TEST_INFRA=containers            use testcontainers: postgres:17 and nats:2-alpine
  *   none of them                     Postgres from npm's binaries, nats-server found or fetched
  */
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync } from 'node:fs';
 import { register } from 'node:module';
 import os from 'node:os';
@@ -33,6 +34,8 @@ export default async function startServers() {
       .start();
     stops.push(() => postgres.stop());
     process.env.SLUICE_TEST_POSTGRES = postgres.getConnectionUri();
+    process.env.SLUICE_TEST_RUN = randomUUID();
+    stops.push(() => removeContainersOf(process.env.SLUICE_TEST_RUN));
   } else {
     const dataDir = mkdtempSync(path.join(os.tmpdir(), 'sluice-test-postgres-'));
     const postgres = await startPostgres({ dataDir, persistent: false, durable: false });
@@ -53,4 +56,12 @@ async function forgetAndRemove(directory, forgetDirectory) {
   const { rm } = await import('node:fs/promises');
   await rm(directory, { recursive: true, force: true, maxRetries: 5 });
   forgetDirectory(directory);
+}
+
+/** What spec files that broke off left running; testcontainers' own reaper may be switched off. */
+async function removeContainersOf(run) {
+  const { getContainerRuntimeClient } = await import('testcontainers');
+  const { container: runtime } = await getContainerRuntimeClient();
+  for (const { Id, Labels } of await runtime.list())
+    if (Labels['sluice.test-run'] === run) await runtime.getById(Id).remove({ force: true, v: true });
 }

@@ -27,31 +27,32 @@ export function startQuotaLedger(): Promise<RunningService> {
       tools = given;
       return QuotaLedgerModule.register(read, given);
     },
-    ready: async (app) => {
-      const owner = app.get(LedgerOwner);
-      if (settings.accountsFile !== '') readAccountsFile(settings.accountsFile, tools.log);
-      await declareLedgerStream(app, settings, tools);
-      owner.start();
-      await Promise.race([owner.owning, systemClock.sleep(OWN_WAIT_MS)]);
-    },
-    doors: (app) => [
-      new LedgerDoors(
-        { nc: app.get<NatsConnection>(NATS), maxInFlight: MAX_REQUESTS_IN_FLIGHT, log: tools.log },
-        app.get(LedgerOwner),
-      ),
-    ],
+    ready: (app) => prepare(app, settings, tools),
+    doors: (app) => [ledgerDoors(app, tools)],
     // Closes its doors itself, before the ownership is given back.
     stop: (app) => app.get(LedgerOwner).stop(),
   });
 }
 
-async function declareLedgerStream(
+/** Resolves when this process owns the ledger, or another does and this one stands by. */
+export async function prepare(
   app: INestApplication,
   settings: QuotaLedgerSettings,
-  { log }: ServiceTools,
+  tools: ServiceTools,
 ): Promise<void> {
+  const { log } = tools;
+  if (settings.accountsFile !== '') readAccountsFile(settings.accountsFile, log);
   const nc = app.get<NatsConnection>(NATS);
   log.info(durabilityNote(nc).note);
   const { streamMaxBytes: maxBytes, streamMaxAgeDays, streamReplicas: replicas } = settings;
   await declareStream(nc, 'LEDGER', { maxBytes, maxAgeMs: streamMaxAgeDays * DAY_MS, replicas }, log);
+  const owner = app.get(LedgerOwner);
+  owner.start();
+  await Promise.race([owner.owning, systemClock.sleep(OWN_WAIT_MS)]);
+}
+
+/** The doors over NATS. */
+export function ledgerDoors(app: INestApplication, { log }: ServiceTools): LedgerDoors {
+  const nc = app.get<NatsConnection>(NATS);
+  return new LedgerDoors({ nc, maxInFlight: MAX_REQUESTS_IN_FLIGHT, log }, app.get(LedgerOwner));
 }

@@ -40,7 +40,7 @@ export async function run(options: { quick: boolean }): Promise<SimulatorBench> 
       made += 1;
       if (reply.kind !== 'answer') throw new Error(`a call had no answer but ${reply.kind}`);
       if (reply.status === 429) refused += 1;
-      bytes += reply.body.length;
+      bytes += reply.body.charCodeAt(reply.body.length - 1) > 0 ? reply.body.length : 0;
     }
     rounds.push(Math.round((CALLS_PER_ROUND * 1000) / (performance.now() - startedAtMs)));
     await Promise.resolve();

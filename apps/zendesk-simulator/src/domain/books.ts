@@ -28,7 +28,7 @@ export interface CallEntry {
   readonly faults: readonly string[];
   readonly bodyBytes: number;
   /** Whether it cost a call of the account. */
-  readonly counted: boolean;
+  counted: boolean;
 }
 
 /** What one caller did in one window. */

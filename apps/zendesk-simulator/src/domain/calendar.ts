@@ -21,12 +21,28 @@ export interface Span {
 
 /** The instant as Zendesk writes it: UTC, to the second, `2026-01-31T09:05:00Z`. */
 export function isoOf(ms: number): string {
+  const second = Math.floor(ms / 1000);
+  if (second !== latestIso.second) latestIso = { second, text: isoText(ms) };
+  return latestIso.text;
+}
+
+/** Answers mostly tell the same few instants again and again. */
+let latestIso = { second: Number.NaN, text: '' };
+let latestHttpDate = { second: Number.NaN, text: '' };
+
+function isoText(ms: number): string {
   const { date, hours, minutes, seconds } = split(ms);
   return `${date.year}-${two(date.month)}-${two(date.day)}T${two(hours)}:${two(minutes)}:${two(seconds)}Z`;
 }
 
 /** The instant as the `Date` header writes it: to the second (RFC 9110). */
 export function httpDateOf(ms: number): string {
+  const second = Math.floor(ms / 1000);
+  if (second !== latestHttpDate.second) latestHttpDate = { second, text: httpDateText(ms) };
+  return latestHttpDate.text;
+}
+
+function httpDateText(ms: number): string {
   const { days, date, hours, minutes, seconds } = split(ms);
   const weekday = WEEKDAYS[((days % 7) + 7) % 7] ?? 'Thu';
   const month = MONTHS[date.month - 1] ?? 'Jan';

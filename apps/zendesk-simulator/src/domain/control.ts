@@ -20,7 +20,7 @@ import {
   type OpenPoints,
   type SimulatorOptions,
 } from './options.js';
-import { auditOnTheWire, ticketOnTheWire } from './ticket-answers.js';
+import { auditOnTheWire, ticketObject, ticketOnTheWire } from './ticket-answers.js';
 import { updateTicket } from './tickets.js';
 import { actorOf } from './credentials.js';
 import { newWorld, type World } from './world.js';
@@ -381,7 +381,7 @@ function showTickets({ state, query }: Ask): Json {
   return {
     total: ids.length,
     tickets: tickets.map((ticket) => ({
-      ...ticketOnTheWire(world, ticket, world.options.origin),
+      ...ticketObject(world, ticket, world.options.origin),
       audits: ticket.audits.map((audit) => auditOnTheWire(world, audit)),
     })),
   };

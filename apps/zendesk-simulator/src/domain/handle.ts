@@ -19,7 +19,7 @@ import {
 import type { Answer, Exchange, Reply, SimulatorRequest } from './exchange.js';
 import { type Fault, type FaultEffect, faultsFor, outageAt } from './faults.js';
 import { headersOf } from './headers.js';
-import { objectOf, textOf, wholeNumberOf } from './json.js';
+import { objectOf, textOf, writtenOut } from './json.js';
 import { type Draw, draw, type LimitSubject, scopeKeyOf, unitsOf, windowAt } from './limits.js';
 import type { JobFault } from './jobs.js';
 import { pageNumberOf } from './pagination.js';
@@ -166,7 +166,8 @@ function takeEffect(passage: Passage, route: Route): Exchange {
     return passage.exchange.reply ? passage.exchange : lose(passage, fate.type, true);
   finish(passage, done);
   if (fate?.type === 'slow' && fate.when === 'after') passage.exchange.readyAtMs += fate.delayMs;
-  if (route.kind === 'tickets.create' && done.status === 201) noteCreation(call, done, passage.exchange.readyAtMs);
+  if (route.kind === 'tickets.create' && done.status === 201 && done.headers?.['x-idempotency-lookup'] !== 'hit')
+    noteCreation(call, passage.exchange.readyAtMs);
   return passage.exchange;
 }
 
@@ -197,7 +198,7 @@ function remember(world: World, key: string, of: { fingerprint: number; done: An
     fingerprint: of.fingerprint,
     expiresAtMs: world.nowMs + world.options.idempotencyLifeMs,
     status: of.done.status,
-    body: of.done.text ?? JSON.stringify(of.done.body),
+    body: of.done.text ?? writtenOut(of.done.body),
     headers: { ...of.done.headers, 'content-type': of.done.text === undefined ? JSON_TYPE : TEXT_TYPE },
   });
 }
@@ -213,7 +214,7 @@ function forgetOldAnswers(world: World): void {
 function count(passage: Passage): Answer | undefined {
   const { call, entry } = passage;
   const { world } = call;
-  Object.assign(entry, { counted: true });
+  entry.counted = true;
   const subject = subjectOf(call);
   passage.draws = draw(world.limits, world.options, subject, world.nowMs);
   let refusal: Answer | undefined;
@@ -274,10 +275,11 @@ function ticketsIn(call: Call): number {
 }
 
 /** A second creation for the same requester conflicts with the first while that is under way. */
-function noteCreation(call: Call, done: Answer, untilMs: number): void {
-  if (untilMs <= call.world.nowMs) return;
-  const requesterId = wholeNumberOf(objectOf(objectOf(done.body)?.['ticket'])?.['requester_id']);
-  if (requesterId !== undefined && requesterId !== call.actor?.id) call.world.creatingUntilMs.set(requesterId, untilMs);
+function noteCreation(call: Call, untilMs: number): void {
+  const { world, actor } = call;
+  if (untilMs <= world.nowMs) return;
+  const made = world.tickets.get(world.ticketIds.at(-1) ?? -1);
+  if (made && made.requesterId !== actor?.id) world.creatingUntilMs.set(made.requesterId, untilMs);
 }
 
 const JSON_TYPE = 'application/json; charset=utf-8';
@@ -288,7 +290,7 @@ function finish(passage: Passage, given: Answer, cause?: RefusalCause): Exchange
   const { call, exchange, entry, faults } = passage;
   const { world } = call;
   const tookMs = durationMs(passage, given.status);
-  const body = given.text ?? JSON.stringify(given.body);
+  const body = given.text ?? writtenOut(given.body);
   const contentType = given.status === 204 ? undefined : given.text === undefined ? JSON_TYPE : TEXT_TYPE;
   const headers = headersOf({
     draws: passage.draws,

@@ -36,8 +36,10 @@ export interface Audit {
   readonly ticketId: number;
   readonly createdAtMs: number;
   readonly authorId: number;
-  readonly events: readonly JsonObject[];
-  readonly metadata: JsonObject;
+  /** The list of its events, as JSON. */
+  readonly eventsText: string;
+  /** What `metadata` carried, as JSON. */
+  readonly metadataText: string;
   readonly ip: string;
   readonly client: string;
 }

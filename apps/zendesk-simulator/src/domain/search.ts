@@ -8,7 +8,7 @@ import { badRequest } from './errors.js';
 import { type Json, objectOf } from './json.js';
 import { listAnswer } from './pagination.js';
 import type { Ticket, User } from './records.js';
-import { ticketHolds, ticketOnTheWire } from './ticket-answers.js';
+import { ticketHolds, ticketObject } from './ticket-answers.js';
 import { searchUsers, userOnTheWire } from './users.js';
 import type { World } from './world.js';
 
@@ -93,7 +93,7 @@ function resultOnTheWire(call: Call, type: 'ticket' | 'user', id: number): Json 
   if (type === 'user')
     return { ...userOnTheWire(call.world, call.world.users.get(id) as User, call.origin), result_type: type };
   return {
-    ...ticketOnTheWire(call.world, call.world.tickets.get(id) as Ticket, call.origin),
+    ...ticketObject(call.world, call.world.tickets.get(id) as Ticket, call.origin),
     result_type: type,
     url: linkTo(call, `tickets/${id}.json`),
   };

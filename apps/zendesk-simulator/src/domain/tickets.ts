@@ -5,7 +5,8 @@
 import { instantOf } from './calendar.js';
 import { writeEffect, writeTrigger } from './books.js';
 import type { FieldError } from './errors.js';
-import { type Json, type JsonObject, listOf, objectOf, textOf, valueAt, wholeNumberOf } from './json.js';
+import { type Json, type JsonObject, listOf, objectOf, quoted, textOf, valueAt, wholeNumberOf } from './json.js';
+import type { TriggerRule } from './options.js';
 import type { Audit, FieldValue, Ticket, TicketStatus, User } from './records.js';
 import { createUser, userErrors, userInputOf } from './users.js';
 import { isoAt, simulatedMs } from './shown-clock.js';
@@ -216,40 +217,36 @@ function addAudit(
 ): Audit {
   const { world, actor } = hand;
   const comments = how.imported ? importedComments(input) : [commentOf(input)];
-  const events: JsonObject[] = [];
+  const events: string[] = [];
   const auditId = world.nextAuditId;
-  let nextId = auditId + 1;
+  const nextId = (): number => auditId + 1 + events.length;
   for (const comment of comments) {
     if (!comment) continue;
     const isPublic = comment['public'] !== false;
     ticket.isPublic ||= isPublic;
-    events.push(commentEvent(hand, comment, { id: nextId++, auditId, isPublic, onCreate: how.on === 'create' }));
+    events.push(commentEvent(hand, comment, { id: nextId(), auditId, isPublic }));
   }
   const voice = objectOf(input['voice_comment']);
-  if (voice) events.push(voiceEvent(hand, voice, { id: nextId++, auditId }));
+  if (voice) events.push(voiceEvent(hand, voice, { id: nextId(), auditId }));
+  const type = how.on === 'create' ? 'Create' : 'Change';
   for (const [name, value] of changedFields(ticket, input, how.on))
-    events.push({ id: nextId++, type: how.on === 'create' ? 'Create' : 'Change', field_name: name, value });
-  if (!how.imported) {
-    for (const event of firedTriggers(world, ticket, { on: how.on, comment: comments[0], nextId })) {
-      events.push(event);
-      nextId += 1;
-    }
-  }
-  world.nextAuditId = nextId;
-  const metadata = objectOf(input['metadata']) ?? {};
-  const createdAtMs = how.imported ? ticket.createdAtMs : hand.atMs;
+    events.push(`{"id":${nextId()},"type":"${type}","field_name":"${name}","value":${JSON.stringify(value)}}`);
+  if (!how.imported)
+    for (const trigger of firedTriggers(world, ticket, { on: how.on, comment: comments[0] }))
+      events.push(notificationEvent(trigger, ticket, nextId()));
+  world.nextAuditId = nextId();
   const audit: Audit = {
     id: auditId,
     ticketId: ticket.id,
-    createdAtMs,
+    createdAtMs: how.imported ? ticket.createdAtMs : hand.atMs,
     authorId: actor.id,
-    events,
-    metadata,
+    eventsText: ['[', events.join(), ']'].join(''),
+    metadataText: objectOf(input['metadata']) ? JSON.stringify(input['metadata']) : '{}',
     ip: hand.ip,
     client: hand.client,
   };
   ticket.audits.push(audit);
-  noteMarks(hand, audit);
+  noteMarks(hand, audit, input['metadata']);
   return audit;
 }
 
@@ -275,32 +272,24 @@ function uploadsOf(comment: JsonObject): string[] {
   return typeof uploads === 'string' ? [uploads] : (listOf(uploads)?.flatMap((token) => textOf(token) ?? []) ?? []);
 }
 
-function commentEvent(
-  hand: Hand,
-  comment: JsonObject,
-  of: { id: number; auditId: number; isPublic: boolean; onCreate: boolean },
-): JsonObject {
+function commentEvent(hand: Hand, comment: JsonObject, of: { id: number; auditId: number; isPublic: boolean }): string {
   const html = textOf(comment['html_body']);
   const text = textOf(comment['body'] ?? comment['value']) ?? html?.replace(/<[^>]*>/g, '') ?? '';
+  const body = quoted(text);
   const attachments = uploadsOf(comment)
     .map((token) => attachmentOf(hand, token))
     .filter((attachment) => attachment !== undefined);
-  return {
-    id: of.id,
-    type: 'Comment',
-    author_id: wholeNumberOf(comment['author_id']) ?? hand.actor.id,
-    body: text,
-    html_body: html ?? `<div class="zd-comment" dir="auto">${escaped(text)}</div>`,
-    plain_body: text,
-    public: of.isPublic,
-    attachments,
-    audit_id: of.auditId,
-  };
+  return (
+    `{"id":${of.id},"type":"Comment","author_id":${wholeNumberOf(comment['author_id']) ?? hand.actor.id},"body":${body}` +
+    `,"html_body":${quoted(html ?? `<div class="zd-comment" dir="auto">${escaped(text)}</div>`)},"plain_body":${body}` +
+    `,"public":${of.isPublic},"attachments":${attachments.length === 0 ? '[]' : JSON.stringify(attachments)}` +
+    `,"audit_id":${of.auditId}}`
+  );
 }
 
 /** A call laid down in a ticket: Zendesk keeps the link to the recording, not the sound. */
-function voiceEvent(hand: Hand, voice: JsonObject, of: { id: number; auditId: number }): JsonObject {
-  return {
+function voiceEvent(hand: Hand, voice: JsonObject, of: { id: number; auditId: number }): string {
+  return JSON.stringify({
     id: of.id,
     type: 'VoiceComment',
     author_id: hand.actor.id,
@@ -308,7 +297,7 @@ function voiceEvent(hand: Hand, voice: JsonObject, of: { id: number; auditId: nu
     public: true,
     data: voice,
     audit_id: of.auditId,
-  };
+  });
 }
 
 function attachmentOf(hand: Hand, token: string): JsonObject | undefined {
@@ -337,32 +326,38 @@ function* changedFields(ticket: Ticket, input: JsonObject, on: 'create' | 'updat
   for (const { id, value } of fieldValuesOf(input['custom_fields'])) yield [String(id), value];
 }
 
-function* firedTriggers(
+function firedTriggers(
   world: World,
   ticket: Ticket,
-  at: { on: 'create' | 'update'; comment: JsonObject | undefined; nextId: number },
-): Generator<JsonObject> {
-  let id = at.nextId;
-  for (const trigger of world.options.triggers) {
-    if (trigger.on !== at.on) continue;
-    if (trigger.publicCommentOnly && (!at.comment || at.comment['public'] === false)) continue;
-    if (trigger.unlessTags.some((tag) => ticket.tags.includes(tag))) continue;
-    writeTrigger(world.books, trigger.title);
-    yield {
-      id: id++,
-      type: 'Notification',
-      via: { channel: 'rule', source: { from: { id: trigger.id, title: trigger.title }, rel: 'trigger' } },
-      subject: trigger.title,
-      recipients: [ticket.requesterId],
-    };
-  }
+  at: { on: 'create' | 'update'; comment: JsonObject | undefined },
+): TriggerRule[] {
+  const fired = world.options.triggers.filter(
+    (trigger) =>
+      trigger.on === at.on &&
+      !(trigger.publicCommentOnly && (!at.comment || at.comment['public'] === false)) &&
+      !trigger.unlessTags.some((tag) => ticket.tags.includes(tag)),
+  );
+  for (const { title } of fired) writeTrigger(world.books, title);
+  return fired;
 }
 
-function noteMarks(hand: Hand, audit: Audit): void {
+function notificationEvent(trigger: TriggerRule, ticket: Ticket, id: number): string {
+  const { title } = trigger;
+  return JSON.stringify({
+    id,
+    type: 'Notification',
+    via: { channel: 'rule', source: { from: { id: trigger.id, title }, rel: 'trigger' } },
+    subject: title,
+    recipients: [ticket.requesterId],
+  });
+}
+
+function noteMarks(hand: Hand, audit: Audit, metadata: Json | undefined): void {
+  if (metadata === undefined) return;
   const { options, books } = hand.world;
-  const marks = listOf(valueAt(audit.metadata, options.marksPath))?.flatMap((mark) => textOf(mark) ?? []);
+  const marks = listOf(valueAt(metadata, options.marksPath))?.flatMap((mark) => textOf(mark) ?? []);
   if (!marks || marks.length === 0) return;
-  const interaction = textOf(valueAt(audit.metadata, options.interactionPath));
+  const interaction = textOf(valueAt(metadata, options.interactionPath));
   writeEffect(books, { marks, interaction, ticketId: audit.ticketId, auditId: audit.id, atMs: hand.atMs });
 }
 

@@ -200,11 +200,7 @@ export interface WriteStore {
   record(record: CallRecord): Promise<boolean>;
   recordContact(record: ContactRecord): Promise<void>;
   /** A question about an item didn't decide it. */
-  askedItem(
-    callId: string,
-    index: number,
-    next: { readonly cursor: string | null; readonly inMs: number },
-  ): Promise<void>;
+  askedItem(callId: string, index: number, next: AskedNext): Promise<void>;
   askedJobs(callIds: readonly string[], settled: boolean, inMs: number): Promise<void>;
   polled(account: AccountName, jobs: readonly { readonly jobId: string; readonly inMs: number }[]): Promise<void>;
   nextDue(account: AccountName): Promise<NextDue>;

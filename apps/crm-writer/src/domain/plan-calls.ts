@@ -31,6 +31,8 @@ export interface PlannedItem extends MergedCommands {
   readonly externalId: string;
   readonly subject: string;
   readonly requester: Requester;
+  /** Under which the contact counts as taken while the ticket is being made. */
+  readonly contactKeys: readonly string[];
   /** Failures so far of its commands, the most. */
   readonly attempts: number;
 }
@@ -116,9 +118,14 @@ function planItem(
     const key = ticketKey(ticketId);
     if (taken.has(key)) return { because: 'ticketBusy' };
     taken.add(key);
-    return { ...base, ticketId, subject: '', requester: { by: 'none' } };
+    return { ...base, ticketId, subject: '', requester: { by: 'none' }, contactKeys: [] };
   }
-  if (!ensure) return { because: 'noTicketCommand' };
+  if (!ensure) {
+    if (interaction.followUpOf === null) return { because: 'noTicketCommand' };
+    // The text of the first ticket's command is forgotten by now; the CRM takes the requester from the ticket it follows.
+    const subject = `Follow-up of ticket #${interaction.followUpOf}`;
+    return { ...base, ticketId: null, subject, requester: { by: 'none' }, contactKeys: [] };
+  }
   const keys = [...new Set([contactKeyOf(ensure.contact), ...contactKeysOf(ensure.contact)])].filter(
     (key) => key !== null,
   );
@@ -135,7 +142,7 @@ function planItem(
       priority: interaction.priority,
       attempts: contact.attempts,
     };
-  return { ...base, ticketId: null, subject: ensure.subject, requester: requesterOf(contact) };
+  return { ...base, ticketId: null, subject: ensure.subject, requester: requesterOf(contact), contactKeys: keys };
 }
 
 /** Under which key a ticket counts as taken. */

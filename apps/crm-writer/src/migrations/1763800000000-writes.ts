@@ -111,6 +111,8 @@ const UP = [
   `CREATE INDEX write_of_interaction ON write (account, interaction_id, state)`,
   `CREATE INDEX write_of_call ON write (call_id) WHERE call_id IS NOT NULL`,
   `CREATE INDEX write_states ON write (account, state, event_at)`,
+  `CREATE INDEX write_ages ON write (final_at)
+    WHERE state IN ('done', 'superseded', 'lapsed') AND NOT action ? 'forgotten'`,
   `CREATE INDEX write_lapsing ON write (account, not_after) WHERE state = 'waiting' AND not_after IS NOT NULL`,
   `CREATE UNIQUE INDEX write_one_ticket ON write (account, interaction_id) WHERE kind = 'ensureTicket'`,
 

@@ -30,9 +30,9 @@ export async function selectCallsAgain(
             item_index AS index, interaction_id AS "interactionId", cardinality(command_ids) AS commands, attempts,
             ticket_id AS "ticketId"
      FROM call JOIN item USING (call_id)
-     WHERE call.account = $1 AND call.state = 'again' AND ask_at <= clock_timestamp()
+     WHERE call.account = $1 AND call.state = 'again' AND call.ask_at <= clock_timestamp()
        AND item.state = 'unknown' AND NOT (call_id = ANY($3::text[]))
-     ORDER BY priority, ask_at LIMIT $2`,
+     ORDER BY priority, call.ask_at LIMIT $2`,
     [account, limit, exclude],
   );
 }

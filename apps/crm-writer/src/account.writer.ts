@@ -1,0 +1,361 @@
+import type { Clock, NewId } from '#clock';
+import type { AccountConfig, AccountName, CallKind, Contact } from '#contracts';
+import type { Log } from '#telemetry';
+import { BatchWriter, MAX_JOBS_PER_POLL } from './batch.writer.js';
+import type { CallEnd, CallMaker } from './call.maker.js';
+import { ContactWriter } from './contact.writer.js';
+import { mayBeInFlight, mayGo, opensAt } from './domain/account-gate.js';
+import { chooseWriter, FEWEST_WORTH_A_JOB, isReadyToGo } from './domain/choose-writer.js';
+import { contactKeysOf, type ContactStanding, standingOf } from './domain/contact.js';
+import {
+  MAX_ITEMS_PER_JOB,
+  planCalls,
+  type PlannedCall,
+  type PlannedContactStep,
+  ticketKey,
+  type Writer,
+} from './domain/plan-calls.js';
+import { rankOfPriority } from './domain/write.js';
+import { SingleWriter, type WriterTools } from './single.writer.js';
+import { UnknownResolver } from './unknown.resolver.js';
+import type { QuotaClient } from './quota.client.js';
+import type { NextDue, NextUp, WaitingCounts, WriteStore } from './write.store.js';
+
+export interface AccountWriterOptions {
+  readonly config: AccountConfig;
+  readonly store: WriteStore;
+  readonly maker: CallMaker;
+  readonly quota: QuotaClient;
+  readonly clock: Clock;
+  readonly newId: NewId;
+  readonly random: () => number;
+  readonly log: Log;
+  readonly bounds: AccountWriterBounds;
+  /** Aborted when the account is no longer ours, or the service stops. */
+  readonly ended: AbortSignal;
+}
+
+export interface AccountWriterBounds {
+  /** Calls of this account in flight at once, of all sorts. */
+  readonly maxCallsInFlight: number;
+  /** Bulk submissions among them. */
+  readonly maxSubmissionsInFlight: number;
+}
+
+/** Looks at the store when nothing told of a change: another replica may have taken commands in. */
+const IDLE_POLL_MS = 1_000;
+const TROUBLE_WAIT_MS = 1_000;
+const MAX_HOLDS_PER_RELEASE = 50;
+const MAX_BULKS_PER_LISTING = 100;
+
+/**
+ * One account's writing, while this process owns it: again and again, whenever something is due, plans the fewest calls for
+ * what goes next and starts as many as may be in flight. Everything that lasts is in the store; what is under way here is
+ * kept by key (interaction, contact, ticket, call), so that nothing is started twice.
+ */
+export class AccountWriter {
+  readonly #single: SingleWriter;
+  readonly #batch: BatchWriter;
+  readonly #contacts: ContactWriter;
+  readonly #resolver: UnknownResolver;
+  readonly #tasks = new Map<string, Task>();
+  readonly #taken = new Set<string>();
+  /** Interactions that a limit of their own holds back, until when. */
+  readonly #delayed = new Map<string, number>();
+  #wake = new AbortController();
+  #woken = false;
+  #lookAfterSent = true;
+  #contactSteps = 0;
+  #submissions = 0;
+
+  constructor(private readonly options: AccountWriterOptions) {
+    const { config, store, maker, random } = options;
+    const tools: WriterTools = {
+      account: config.name,
+      store,
+      maker,
+      random,
+      timeScale: config.crm.timeScale,
+    };
+    this.#single = new SingleWriter(tools);
+    this.#batch = new BatchWriter(tools);
+    this.#resolver = new UnknownResolver(tools);
+    this.#contacts = new ContactWriter(tools, config.crm.externalIdPrefix);
+  }
+
+  get account(): AccountName {
+    return this.options.config.name;
+  }
+
+  /** Why nothing goes at the moment, and for how long yet; null where calls may go. */
+  get closedFor(): { readonly reason: string; readonly forMs: number } | null {
+    const { gate } = this.options.maker;
+    const forMs = gate.closedUntilMs - this.options.clock.monotonicMs();
+    return forMs > 0 ? { reason: gate.reason ?? 'closed', forMs: Math.ceil(forMs) } : null;
+  }
+
+  /** Something may be due: look now. */
+  wake(): void {
+    this.#woken = true;
+    this.#wake.abort();
+  }
+
+  /** Runs until `ended`; then waits for the calls under way. Never rejects. */
+  async run(): Promise<void> {
+    const { ended, log } = this.options;
+    while (!ended.aborted) {
+      this.#woken = false;
+      this.#wake = new AbortController();
+      let waitMs: number;
+      try {
+        waitMs = await this.#tick();
+      } catch (error) {
+        log.warn('nothing could be planned', { account: this.account, error });
+        waitMs = TROUBLE_WAIT_MS;
+        this.#woken = false;
+      }
+      if (!this.#woken)
+        await this.options.clock.sleep(waitMs, AbortSignal.any([ended, this.#wake.signal])).catch(() => undefined);
+    }
+    await Promise.all([...this.#tasks.values()].map(({ done }) => done));
+  }
+
+  /** Starts what may start; how long there is nothing to do unless something happens, ms. */
+  async #tick(): Promise<number> {
+    const { store, clock, maker } = this.options;
+    const { account } = this;
+    if (this.#lookAfterSent) {
+      this.#lookAfterSent = false;
+      const abandoned = await store.abandonSent(account, [...this.#tasks.keys()]).catch((error: unknown) => {
+        this.#lookAfterSent = true;
+        throw error;
+      });
+      if (abandoned > 0) this.options.log.warn('calls without an answer were found', { account, calls: abandoned });
+    }
+    const due = await store.nextDue(account);
+    if (isDue(due.lapseInMs)) await store.lapse(account);
+    if (isDue(due.contactCallInMs)) await store.freeContacts(account);
+    if (due.holds) this.#releaseHolds();
+    if (this.#room() > 0) await this.#startAsking(due);
+    if (this.#room() > 0) await this.#startWriting();
+    const opensInMs = (opensAt(maker.gate, clock.monotonicMs()) ?? Infinity) - clock.monotonicMs();
+    return Math.min(IDLE_POLL_MS, Math.max(opensInMs, 1), this.#nextDelayedInMs(), ...dueLater(due));
+  }
+
+  /** How many more calls may be started now. */
+  #room(): number {
+    const { maker, clock, bounds } = this.options;
+    return mayBeInFlight(maker.gate, clock.monotonicMs(), bounds.maxCallsInFlight) - this.#tasks.size;
+  }
+
+  /** What is in doubt and what runs at the CRM comes first: others wait behind it. */
+  async #startAsking(due: NextDue): Promise<void> {
+    const { store, newId } = this.options;
+    const { account } = this;
+    const jobsDue = isDue(due.jobInMs) && this.#may('jobs.show') && !this.#taken.has('poll');
+    const listDue = isDue(due.jobListInMs) && this.#may('jobs.list') && !this.#taken.has('list');
+    if (jobsDue || listDue) {
+      const jobs = await store.runningJobs(account, MAX_JOBS_PER_POLL);
+      const callId = newId();
+      if (jobsDue && jobs.length > 0) this.#start(callId, ['poll'], () => this.#batch.poll(jobs, callId));
+      const bulks = listDue ? await store.bulksToList(account, MAX_BULKS_PER_LISTING) : [];
+      const known = new Set(jobs.map(({ jobId }) => jobId));
+      const listId = newId();
+      if (bulks.length > 0) this.#start(listId, ['list'], () => this.#batch.list(bulks, known, listId));
+    }
+    if (isDue(due.againInMs) && this.#may('tickets.create'))
+      for (const call of await store.callsToSendAgain(account, Math.max(this.#room(), 0), [...this.#tasks.keys()]))
+        this.#start(call.callId, [call.item.interactionId], () => this.#single.sendAgain(call));
+    if (isDue(due.itemInMs))
+      for (const item of await store.itemsToAsk(account, Math.max(this.#room(), 0), this.#excluded())) {
+        if (!this.#may(item.ticketId === null ? 'tickets.list' : 'tickets.audits')) continue;
+        const callId = newId();
+        this.#start(callId, [item.interactionId], () => this.#resolver.resolve(item, callId));
+      }
+  }
+
+  async #startWriting(): Promise<void> {
+    const { store } = this.options;
+    const counts = await store.countWaiting(this.account);
+    if (counts.creates + counts.updates === 0) return;
+    const creates = this.#writerFor('tickets.create', counts.creates, counts.createsLive);
+    const updates = this.#writerFor('tickets.update', counts.updates, counts.updatesLive);
+    const up = await this.#nextUp(counts, creates, updates);
+    const plan = planCalls(up.interactions, {
+      creates,
+      updates,
+      fewestPerJob: this.options.config.batching === 'always' ? 1 : FEWEST_WORTH_A_JOB,
+      externalIdPrefix: this.options.config.crm.externalIdPrefix,
+      contactOf: (contact) => standingIn(up, contact),
+      taken: this.#taken,
+    });
+    for (const { interactionId, because } of plan.held)
+      if (because === 'contactRefused') await this.#parkForContact(interactionId, up);
+    for (const next of inTurn(plan.contactSteps, plan.calls)) {
+      if (this.#room() <= 0) return;
+      if ('step' in next) this.#startContactStep(next);
+      else this.#startCall(next, plan.contactSteps.length + this.#contactSteps);
+    }
+  }
+
+  #writerFor(kind: CallKind, waiting: number, waitingLive: number): Writer {
+    const { config, maker } = this.options;
+    const { batching, crm } = config;
+    return chooseWriter({
+      batching,
+      waiting,
+      waitingLive,
+      standings: maker.standingsFor(kind),
+      timeScale: crm.timeScale,
+    });
+  }
+
+  async #nextUp(counts: WaitingCounts, creates: Writer, updates: Writer): Promise<NextUp> {
+    const { store } = this.options;
+    const exclude = this.#excluded();
+    const interactions: NextUp['interactions'][number][] = [];
+    const contacts = new Map<string, NonNullable<ReturnType<NextUp['contacts']['get']>>>();
+    for (const [sort, writer, waiting] of [
+      ['create', creates, counts.creates],
+      ['update', updates, counts.updates],
+    ] as const) {
+      if (waiting === 0) continue;
+      const limit = writer === 'batch' ? MAX_ITEMS_PER_JOB * 2 : this.#room();
+      const up = await store.next(this.account, { sort, limit, exclude });
+      interactions.push(...up.interactions);
+      for (const [key, contact] of up.contacts) contacts.set(key, contact);
+    }
+    return { interactions, contacts };
+  }
+
+  #startContactStep(planned: PlannedContactStep): void {
+    const kind = ({ search: 'users.search', create: 'users.create', adopt: 'users.create_or_update' } as const)[
+      planned.step
+    ];
+    if (!this.#may(kind)) return;
+    const callId = this.options.newId();
+    this.#contactSteps += 1;
+    this.#start(
+      callId,
+      planned.keys,
+      () => this.#contacts.take(planned, callId),
+      () => (this.#contactSteps -= 1),
+    );
+  }
+
+  #startCall(call: PlannedCall, contactsPending: number): void {
+    if (!this.#may(call.kind)) return;
+    const callId = this.options.newId();
+    const keys = call.items.flatMap(({ interactionId, ticketId, contactKeys }) => [
+      interactionId,
+      ...(ticketId === null ? contactKeys : [ticketKey(ticketId)]),
+    ]);
+    if (call.writer === 'single') {
+      this.#start(callId, keys, () => this.#single.write(call, callId));
+      return;
+    }
+    if (this.#submissions >= this.options.bounds.maxSubmissionsInFlight || !isReadyToGo(call, contactsPending)) return;
+    this.#submissions += 1;
+    this.#start(
+      callId,
+      keys,
+      () => this.#batch.submit(call, callId),
+      () => (this.#submissions -= 1),
+    );
+  }
+
+  #releaseHolds(): void {
+    if (this.#taken.has('holds')) return;
+    const { store, quota } = this.options;
+    this.#start('holds', ['holds'], async () => {
+      const held = await store.holdsToRelease(this.account, MAX_HOLDS_PER_RELEASE);
+      const heard = await quota.release(
+        this.account,
+        held.flatMap(({ holdIds }) => holdIds),
+      );
+      if (heard) await store.holdsReleased(held.map(({ callId }) => callId));
+      return heard ? 'made' : 'held';
+    });
+  }
+
+  async #parkForContact(interactionId: string, up: NextUp): Promise<void> {
+    const contact = up.interactions.find((one) => one.interactionId === interactionId)?.ensure?.contact;
+    const standing = contact ? standingIn(up, contact) : null;
+    const code = standing?.standing === 'refused' ? standing.code : 'contact_refused';
+    await this.options.store.parkForContact(this.account, interactionId, code);
+  }
+
+  #may(kind: CallKind): boolean {
+    return mayGo(this.options.maker.gate, kind, this.options.clock.monotonicMs());
+  }
+
+  #excluded(): string[] {
+    const nowMs = this.options.clock.monotonicMs();
+    for (const [interactionId, untilMs] of this.#delayed) if (untilMs <= nowMs) this.#delayed.delete(interactionId);
+    return [...this.#taken, ...this.#delayed.keys()];
+  }
+
+  #nextDelayedInMs(): number {
+    const nowMs = this.options.clock.monotonicMs();
+    let leastMs = Infinity;
+    for (const untilMs of this.#delayed.values()) leastMs = Math.min(leastMs, untilMs - nowMs);
+    return Math.max(leastMs, 1);
+  }
+
+  #start(id: string, keys: readonly string[], work: () => Promise<CallEnd>, after: () => void = () => undefined): void {
+    for (const key of keys) this.#taken.add(key);
+    const done = work()
+      .then((end) => this.#ended(end, keys))
+      .catch((error: unknown) => {
+        this.#lookAfterSent = true;
+        this.options.log.warn('a call went wrong', { account: this.account, callId: id, error });
+      })
+      .finally(() => {
+        for (const key of keys) this.#taken.delete(key);
+        this.#tasks.delete(id);
+        after();
+        this.wake();
+      });
+    this.#tasks.set(id, { done });
+  }
+
+  #ended(end: CallEnd, keys: readonly string[]): void {
+    if (end === 'unrecorded') this.#lookAfterSent = true;
+    if (typeof end !== 'object') return;
+    const untilMs = this.options.clock.monotonicMs() + end.delayedMs;
+    for (const key of keys) this.#delayed.set(key, untilMs);
+  }
+}
+
+interface Task {
+  readonly done: Promise<void>;
+}
+
+function isDue(inMs: number | null): boolean {
+  return inMs !== null && inMs <= 0;
+}
+
+/** What is due by itself later; what is due already and couldn't start waits for the end of something else. */
+function dueLater(due: NextDue): number[] {
+  const { holds: _, ...instants } = due;
+  return Object.values(instants)
+    .filter((inMs): inMs is number => inMs !== null && inMs > 0)
+    .map((inMs) => inMs + 1);
+}
+
+function standingIn(up: NextUp, contact: Contact): ContactStanding {
+  return standingOf(
+    contact,
+    contactKeysOf(contact).map((key) => up.contacts.get(key) ?? null),
+  );
+}
+
+/** Contact steps and calls by priority; at equal priority what makes tickets goes before what changes them. */
+function inTurn(
+  steps: readonly PlannedContactStep[],
+  calls: readonly PlannedCall[],
+): (PlannedContactStep | PlannedCall)[] {
+  const turn = (next: PlannedContactStep | PlannedCall): number =>
+    rankOfPriority(next.priority) * 2 + ('step' in next || next.kind.startsWith('tickets.create') ? 0 : 1);
+  return [...steps, ...calls].sort((a, b) => turn(a) - turn(b));
+}

@@ -1,0 +1,234 @@
+import type { CallEnd, MadeCall } from './call.maker.js';
+import { type EffectInput, effectOfItem, effectOfVerdict, type ItemEffect } from './domain/effect.js';
+import { isRunning, type JobStatus, jobsIn, judgeJob, MAX_POLLS_PER_JOB, pollInMs } from './domain/judge-job.js';
+import type { PlannedCall } from './domain/plan-calls.js';
+import { jobsSettled } from './domain/resolve-unknown.js';
+import { mostUrgent } from './domain/write.js';
+import type { WriterTools } from './single.writer.js';
+import type { CallRecord, ItemEffectAt, RunningJob, StoredItem, UnlistedBulk } from './write.store.js';
+import { listJobs, pollJobs, writeRequest } from './zendesk/requests.js';
+
+/** Most jobs that one question covers. */
+export const MAX_JOBS_PER_POLL = 100;
+/** Looks at the CRM's list of jobs for a bulk call without an answer, before its tickets are asked for regardless. */
+const MAX_LISTINGS = 120;
+const LIST_AGAIN_MS = 5_000;
+
+/** Writes up to 100 interactions by one call, whose effect comes later: a job at the CRM that is polled. */
+export class BatchWriter {
+  constructor(private readonly tools: WriterTools) {}
+
+  /** Submits a planned job. */
+  submit(call: PlannedCall, callId: string): Promise<CallEnd> {
+    const { account, store, maker } = this.tools;
+    const commands = call.items.reduce((sum, { commandIds }) => sum + commandIds.length, 0);
+    return maker.make({
+      callId,
+      kind: call.kind,
+      keys: [],
+      priority: call.priority,
+      effect: true,
+      about: { writer: 'batch', items: call.items.length, commands },
+      claim: async (grant, underWayForMs) => {
+        const request = writeRequest(call, callId);
+        const { kind, priority, items } = call;
+        const { grantId, holdIds } = grant;
+        const claim = { account, callId, kind, writer: 'batch', priority, grantId, holdIds, request, items } as const;
+        return (await store.claim({ ...claim, underWayForMs })) ? request : null;
+      },
+      record: (made) => this.#recordSubmission(call, callId, made),
+    });
+  }
+
+  async #recordSubmission(call: PlannedCall, callId: string, made: MadeCall): Promise<void> {
+    const { account, store, timeScale } = this.tools;
+    const total = call.items.length;
+    const base = { account, callId, sends: 1, answer: answerOf(made) };
+    const job = made.made === 'answered' && made.verdict.verdict === 'done' ? jobIn(made) : null;
+    if (job) {
+      const inMs = pollInMs(total, 0) / timeScale;
+      await store.record({ ...base, next: { to: 'job', jobId: job.id, total, pollInMs: inMs }, effects: [] });
+      return;
+    }
+    const effects = call.items.map((item, index): ItemEffectAt => {
+      const input = this.#inputFor({ commands: item.commandIds.length, attempts: item.attempts }, made);
+      return { index, interactionId: item.interactionId, effect: effectOfSubmission(made, input) };
+    });
+    const unknown = effects.find(({ effect }) => effect.effect === 'unknown')?.effect;
+    const next: CallRecord['next'] =
+      unknown?.effect === 'unknown' ? { to: 'jobsUnknown', askInMs: unknown.askInMs } : { to: 'settled' };
+    await store.record({ ...base, next, effects });
+  }
+
+  /** Asks for all running jobs at once; due ones that still run are looked at again later. */
+  poll(jobs: readonly RunningJob[], callId: string): Promise<CallEnd> {
+    const { account, store, maker } = this.tools;
+    const request = pollJobs(jobs.map(({ jobId }) => jobId));
+    return maker.make({
+      callId,
+      kind: 'jobs.show',
+      keys: [],
+      priority: mostUrgent(jobs.map(({ priority }) => priority)),
+      effect: false,
+      about: { writer: 'batch', jobs: jobs.length },
+      claim: async () => {
+        await store.countRead(account, 'jobs.show');
+        return request;
+      },
+      record: (made) => this.#recordPoll(jobs, made),
+    });
+  }
+
+  async #recordPoll(jobs: readonly RunningJob[], made: MadeCall): Promise<void> {
+    if (made.made !== 'answered') return;
+    if (made.verdict.verdict !== 'done') {
+      // A limit or a failing CRM is waited for by the account's gate; any other refusal by the jobs themselves.
+      const due = made.verdict.verdict === 'park' ? jobs.filter((job) => job.due) : [];
+      const inMs = LIST_AGAIN_MS / this.tools.timeScale;
+      await this.tools.store.polled(
+        this.tools.account,
+        due.map(({ jobId }) => ({ jobId, inMs })),
+      );
+      return;
+    }
+    const told = new Map(jobsIn(bodyOf(made)).map((job) => [job.id, job]));
+    const later: { jobId: string; inMs: number }[] = [];
+    for (const job of jobs) {
+      // A job that the CRM no longer tells of has expired: over long ago, with results that are gone.
+      const status = told.get(job.jobId) ?? {
+        id: job.jobId,
+        jobType: null,
+        status: 'killed',
+        total: null,
+        results: null,
+      };
+      if (!isRunning(status.status)) await this.#recordEnd(job, status, made.own);
+      else if (job.polls + 1 >= MAX_POLLS_PER_JOB) await this.#giveUp(job);
+      else if (job.due)
+        later.push({ jobId: job.jobId, inMs: pollInMs(job.total, job.polls + 1) / this.tools.timeScale });
+    }
+    if (later.length > 0) await this.tools.store.polled(this.tools.account, later);
+  }
+
+  async #recordEnd(job: RunningJob, status: JobStatus, own: boolean): Promise<void> {
+    const { account, store } = this.tools;
+    const items = await store.itemsOf(job.callId);
+    const verdict = judgeJob(status, items);
+    if (verdict.job === 'running') return;
+    const byIndex = new Map(items.map((item) => [item.index, item]));
+    const effects = verdict.items.flatMap(({ index, verdict: said }): ItemEffectAt[] => {
+      const item = byIndex.get(index);
+      if (!item) return [];
+      return [{ index, interactionId: item.interactionId, effect: effectOfItem(said, this.#input(item, own, 0)) }];
+    });
+    await store.record({
+      account,
+      callId: job.callId,
+      sends: job.sends,
+      answer: null,
+      next: { to: 'settled' },
+      effects,
+    });
+  }
+
+  /** A job that never ends may still take effect at any time: sending its items again could double them. */
+  async #giveUp(job: RunningJob): Promise<void> {
+    const { account, store } = this.tools;
+    const text = `the job still runs after ${MAX_POLLS_PER_JOB} looks at it`;
+    const effects = (await store.itemsOf(job.callId)).map(({ index, interactionId }): ItemEffectAt => ({
+      index,
+      interactionId,
+      effect: { effect: 'parked', code: 'job_stuck', text },
+    }));
+    await store.record({
+      account,
+      callId: job.callId,
+      sends: job.sends,
+      answer: null,
+      next: { to: 'settled' },
+      effects,
+    });
+  }
+
+  /** Reads the CRM's list of jobs for bulk calls whose answer was lost. */
+  list(bulks: readonly UnlistedBulk[], knownJobIds: ReadonlySet<string>, callId: string): Promise<CallEnd> {
+    const { account, store, maker, timeScale } = this.tools;
+    return maker.make({
+      callId,
+      kind: 'jobs.list',
+      keys: [],
+      priority: mostUrgent(bulks.map(({ priority }) => priority)),
+      effect: false,
+      about: { writer: 'batch', bulks: bulks.length },
+      claim: async () => {
+        await store.countRead(account, 'jobs.list');
+        return listJobs();
+      },
+      record: async (made) => {
+        if (made.made !== 'answered' || !['done', 'park'].includes(made.verdict.verdict)) return;
+        const ids = bulks.map((bulk) => bulk.callId);
+        const settled = made.verdict.verdict === 'done' && jobsSettled(jobsIn(bodyOf(made)), knownJobIds);
+        const overdue = bulks.filter(({ asks }) => asks >= MAX_LISTINGS);
+        if (settled) await store.askedJobs(ids, true, 0);
+        else await store.askedJobs(ids, false, LIST_AGAIN_MS / timeScale);
+        if (!settled) for (const bulk of overdue) await this.#undecided(bulk);
+      },
+    });
+  }
+
+  async #undecided({ callId, sends }: UnlistedBulk): Promise<void> {
+    const { account, store } = this.tools;
+    const text = `jobs that may be this call still run after ${MAX_LISTINGS} looks at the list`;
+    const effects = (await store.itemsOf(callId)).map(({ index, interactionId }): ItemEffectAt => ({
+      index,
+      interactionId,
+      effect: { effect: 'parked', code: 'undecided', text },
+    }));
+    await store.record({ account, callId, sends, answer: null, next: { to: 'settled' }, effects });
+  }
+
+  #inputFor(item: Pick<StoredItem, 'commands' | 'attempts'>, made: MadeCall): EffectInput {
+    return made.made === 'unsent' ? this.#input(item, false, 0) : this.#input(item, made.own, made.underWayForMs);
+  }
+
+  #input(
+    { commands, attempts }: Pick<StoredItem, 'commands' | 'attempts'>,
+    own: boolean,
+    underWayForMs: number,
+  ): EffectInput {
+    const { timeScale, random } = this.tools;
+    return { commands, attempts, own, timeScale, random: random(), underWayForMs };
+  }
+}
+
+/** What a submission that began no job means for each of its items. */
+function effectOfSubmission(made: MadeCall, input: EffectInput): ItemEffect {
+  switch (made.made) {
+    case 'unsent':
+      return { effect: 'waiting', inMs: 0, attempts: input.attempts, solo: false, code: made.reason };
+    case 'lost':
+      return { effect: 'unknown', code: made.reason, askInMs: made.underWayForMs };
+    case 'answered': {
+      const effect = effectOfVerdict(made.verdict, null, input);
+      // A refusal of the whole says nothing of the single item: each goes alone from now on, which parks the guilty only.
+      if (effect.effect === 'parked' || (effect.effect === 'waiting' && effect.solo))
+        return { effect: 'waiting', inMs: 0, attempts: input.attempts + 1, solo: false, code: effect.code };
+      if (effect.effect === 'unknown') return { ...effect, askInMs: Math.max(effect.askInMs, input.underWayForMs) };
+      return effect;
+    }
+    default:
+      return made satisfies never;
+  }
+}
+
+function answerOf(made: MadeCall): CallRecord['answer'] {
+  return made.made === 'answered' ? { status: made.response.status, body: made.raw } : null;
+}
+
+function bodyOf(made: Extract<MadeCall, { made: 'answered' }>): unknown {
+  return made.response.body.type === 'json' ? made.response.body.value : null;
+}
+
+function jobIn(made: Extract<MadeCall, { made: 'answered' }>): JobStatus | null {
+  return jobsIn(bodyOf(made))[0] ?? null;
+}

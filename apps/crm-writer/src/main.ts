@@ -1,0 +1,3 @@
+import { startCrmWriter } from './start-crm-writer.js';
+
+await startCrmWriter();

@@ -1,0 +1,68 @@
+import type { Clock, NewId } from '#clock';
+import type { AccountName, CallKind } from '#contracts';
+import type { Acquired, CallWanted, Observed, QuotaClient, Settlement } from './quota.client.js';
+
+export interface SimulatedQuotaOptions {
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly newId: NewId;
+  /** Calls in a window; Infinity = no limit. */
+  readonly callsPerWindow?: number;
+  readonly windowMs?: number;
+  readonly validForMs?: number;
+}
+
+/** A ledger in memory, with one fixed window: for running the writer without one, in tests and in virtual time. */
+export class SimulatedQuotaClient implements QuotaClient {
+  /** Every grant by its id: for which kind, and how it was settled. */
+  readonly grants = new Map<string, { readonly kind: CallKind; settled: Settlement['settled'] | null }>();
+  readonly observed: Observed[] = [];
+  readonly released: string[] = [];
+  refusals = 0;
+  /** True = doesn't answer, as a ledger that is away. */
+  away = false;
+  #window = -1;
+  #used = 0;
+
+  constructor(private readonly options: SimulatedQuotaOptions) {}
+
+  acquire(_account: AccountName, { kind }: CallWanted): Promise<Acquired> {
+    const { clock, newId, callsPerWindow = Infinity, windowMs = 60_000, validForMs = 10_000 } = this.options;
+    if (this.away) return Promise.resolve({ acquired: 'silent', retryInMs: 50 });
+    const nowMs = clock.monotonicMs();
+    const window = Math.floor(nowMs / windowMs);
+    if (window !== this.#window) {
+      this.#window = window;
+      this.#used = 0;
+    }
+    const resetsInMs = (window + 1) * windowMs - nowMs;
+    if (this.#used >= callsPerWindow) {
+      this.refusals += 1;
+      return Promise.resolve({ acquired: 'refused', limit: 'minute', reason: 'full', retryInMs: resetsInMs });
+    }
+    this.#used += 1;
+    const grantId = newId();
+    this.grants.set(grantId, { kind, settled: null });
+    const holdIds = kind.endsWith('_many') ? [`hold-${grantId}`] : [];
+    const remaining = Number.isFinite(callsPerWindow)
+      ? [{ limit: 'minute', max: callsPerWindow, remaining: callsPerWindow - this.#used, resetsInMs }]
+      : [];
+    const grant = { grantId, holdIds, remaining, notBeforeMonoMs: nowMs, validUntilMonoMs: nowMs + validForMs };
+    return Promise.resolve({ acquired: 'granted', grant });
+  }
+
+  settle(_account: AccountName, grantId: string, settlement: Settlement): Promise<void> {
+    const grant = this.grants.get(grantId);
+    if (grant) grant.settled = settlement.settled;
+    return Promise.resolve();
+  }
+
+  observe(_account: AccountName, observed: Observed): Promise<void> {
+    this.observed.push(observed);
+    return Promise.resolve();
+  }
+
+  release(_account: AccountName, holdIds: readonly string[]): Promise<boolean> {
+    this.released.push(...holdIds);
+    return Promise.resolve(true);
+  }
+}

@@ -1,0 +1,669 @@
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { DataSource } from 'typeorm';
+import { randomId, systemClock } from '#clock';
+import {
+  type AccountConfig,
+  type Command,
+  type CommandAction,
+  commandIdOf,
+  type Contact,
+  type Outcome,
+  parseOutcome,
+  type Priority,
+} from '#contracts';
+import { limitsOf } from '#limits';
+import { openPostgres, poolOf } from '#postgres';
+import { silentLog } from '#telemetry';
+import { type TestPostgres, testPostgres } from '../../../test/support/servers.js';
+import { AccountWriter } from './account.writer.js';
+import { CallMaker } from './call.maker.js';
+import { ENTITIES } from './entities/entities.js';
+import { MIGRATIONS } from './migrations/migrations.js';
+import { PostgresWriteStore } from './postgres.write-store.js';
+import { SimulatedQuotaClient, type SimulatedQuotaOptions } from './simulated.quota-client.js';
+import { UndiciCrm } from './zendesk/undici-crm.js';
+
+/** A ticket as the small CRM below keeps it. */
+interface Ticket {
+  id: number;
+  external_id?: string | undefined;
+  requester_id?: number;
+  tags: string[];
+  closed: boolean;
+  via_followup_source_id?: number;
+  comments: { body: string; public: boolean }[];
+  audits: { metadata: { custom: unknown } }[];
+}
+
+interface Call {
+  readonly method: string;
+  readonly path: string;
+  readonly key: string | undefined;
+  readonly body: string;
+}
+
+/** What to do instead of answering: nothing at all, after the effect or before; or another answer. */
+type Fault = 'lost before' | 'lost after' | { status: number; body: unknown; headers?: Record<string, string> };
+
+type Json = Record<string, unknown>;
+
+/** As much of Zendesk as these tests need, over real HTTP. */
+class SmallCrm {
+  readonly tickets = new Map<number, Ticket>();
+  readonly users: { id: number; phone?: string; external_id?: string; updated_at: string }[] = [];
+  readonly jobs = new Map<
+    string,
+    { tickets: Json[]; kind: 'create' | 'update'; results: unknown[] | null; polls: number }
+  >();
+  readonly calls: Call[] = [];
+  /** Asked for every call, before it is done. */
+  fault: (call: Call) => Fault | null = () => null;
+  jobItemFault: (ticket: Json) => string | null = () => null;
+  readonly #keys = new Map<string, unknown>();
+  #nextId = 100;
+  #server: Server;
+
+  constructor() {
+    this.#server = createServer((req, res) => {
+      void bodyOf(req).then((body) => {
+        const call = {
+          method: req.method ?? '',
+          path: req.url ?? '',
+          key: req.headers['idempotency-key'] as string,
+          body,
+        };
+        this.calls.push(call);
+        const fault = this.fault(call);
+        if (fault === 'lost before') return void req.socket.destroy();
+        if (fault && fault !== 'lost after') return answer(fault.status, fault.body, fault.headers);
+        const [status, value] = this.#do(call);
+        if (fault === 'lost after') return void req.socket.destroy();
+        answer(status, value);
+      });
+      function answer(status: number, value: unknown, headers: Record<string, string> = {}): void {
+        const text = typeof value === 'string' ? value : JSON.stringify(value);
+        const type = typeof value === 'string' ? 'text/plain' : 'application/json; charset=utf-8';
+        res.writeHead(status, { 'content-type': type, ...headers }).end(text);
+      }
+    });
+  }
+
+  async listen(): Promise<string> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  callsTo(pattern: RegExp): Call[] {
+    return this.calls.filter(({ method, path }) => pattern.test(`${method} ${path}`));
+  }
+
+  #do({ method, path, key, body }: Call): [number, unknown] {
+    const url = new URL(path, 'http://crm');
+    const json = (body === '' ? {} : JSON.parse(body)) as Record<string, Json>;
+    const route = `${method} ${url.pathname.replace('/api/v2', '')}`;
+    if (route === 'POST /tickets') {
+      if (key !== undefined && this.#keys.has(key)) return [201, this.#keys.get(key)];
+      const answer = { ticket: this.#create(json['ticket']!) };
+      if (key !== undefined) this.#keys.set(key, answer);
+      return [201, answer];
+    }
+    if (route === 'POST /tickets/create_many' || route === 'PUT /tickets/update_many') {
+      const id = `V3-${this.#nextId++}`;
+      const kind = method === 'POST' ? 'create' : 'update';
+      this.jobs.set(id, { tickets: json['tickets'] as unknown as Json[], kind, results: null, polls: 0 });
+      return [200, { job_status: { id, status: 'queued', results: null } }];
+    }
+    if (route === 'GET /job_statuses/show_many')
+      return [200, { job_statuses: (url.searchParams.get('ids') ?? '').split(',').map((id) => this.#job(id)) }];
+    if (route === 'GET /job_statuses') return [200, { job_statuses: [...this.jobs.keys()].map((id) => this.#job(id)) }];
+    if (route === 'GET /tickets') {
+      const wanted = url.searchParams.get('external_id');
+      return [200, { tickets: [...this.tickets.values()].filter((ticket) => ticket.external_id === wanted) }];
+    }
+    const audits = /^GET \/tickets\/(\d+)\/audits$/.exec(route);
+    if (audits) return [200, { audits: this.tickets.get(Number(audits[1]))?.audits ?? [], next_page: null }];
+    const update = /^PUT \/tickets\/(\d+)$/.exec(route);
+    if (update) return this.#update(Number(update[1]), json['ticket']!);
+    if (route === 'GET /users/search') {
+      const phone = (url.searchParams.get('query') ?? '').replace('phone:', '');
+      return [200, { users: this.users.filter((user) => user.phone === phone) }];
+    }
+    if (route === 'POST /users' || route === 'POST /users/create_or_update') return this.#user(route, json['user']!);
+    return [404, { error: 'RecordNotFound', description: 'Not found' }];
+  }
+
+  #create(ticket: Json): Ticket {
+    const {
+      comment,
+      metadata,
+      tags = [],
+      ...rest
+    } = ticket as unknown as Partial<Ticket> & { comment: never; metadata: unknown };
+    const made = {
+      ...rest,
+      id: this.#nextId++,
+      tags,
+      closed: false,
+      comments: [comment],
+      audits: [{ metadata: { custom: metadata } }],
+    };
+    this.tickets.set(made.id, made);
+    return made;
+  }
+
+  #update(id: number, change: Json): [number, unknown] {
+    const ticket = this.tickets.get(id);
+    if (!ticket) return [404, { error: 'RecordNotFound', description: 'Not found' }];
+    if (ticket.closed) {
+      const details = { base: [{ description: 'Status: closed is not valid', error: 'InvalidValue' }] };
+      return [422, { error: 'RecordInvalid', description: 'Record validation errors', details }];
+    }
+    const {
+      comment,
+      metadata,
+      additional_tags: tags = [],
+    } = change as unknown as { comment: never; metadata: unknown; additional_tags?: string[] };
+    if (comment) ticket.comments.push(comment);
+    ticket.tags.push(...tags);
+    ticket.audits.push({ metadata: { custom: metadata } });
+    return [200, { ticket }];
+  }
+
+  #user(route: string, user: Json): [number, unknown] {
+    const known = this.users.find(({ external_id: id }) => id === user['external_id']);
+    if (known && route === 'POST /users')
+      return [
+        422,
+        { error: 'RecordInvalid', details: { external_id: [{ error: 'DuplicateValue', description: 'taken' }] } },
+      ];
+    if (known) return [200, { user: known }];
+    const made = { ...(user as object), id: this.#nextId++, updated_at: '2026-01-01T00:00:00Z' };
+    this.users.push(made);
+    return [201, { user: made }];
+  }
+
+  #job(id: string): unknown {
+    const job = this.jobs.get(id);
+    if (!job) return { id, status: 'unknown' };
+    job.results ??= job.tickets.map((ticket, index) => {
+      const error = this.jobItemFault(ticket);
+      if (job.kind === 'create') {
+        if (error) return { index, error, details: 'refused' };
+        return { index, id: this.#create(ticket).id };
+      }
+      const [status] = error ? [422] : this.#update(Number(ticket['id']), ticket);
+      return status === 200
+        ? { id: ticket['id'], action: 'update', status: 'Updated', success: true }
+        : { id: ticket['id'], action: 'update', error: 'TicketUpdateFailed', details: 'Status: closed is not valid' };
+    });
+    return { id, status: 'completed', results: job.results };
+  }
+}
+
+async function bodyOf(req: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of req) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+const NOBODY: Contact = { phone: null, userId: null, email: null, name: null };
+
+const config = (baseUrl: string, changed: Partial<AccountConfig> = {}): AccountConfig => ({
+  name: 'acme',
+  crm: {
+    type: 'zendesk',
+    baseUrl,
+    credential: { kind: 'apiToken', email: 'sluice@example.com', tokenRef: 'env:NONE' },
+    licence: 'team',
+    externalIdPrefix: 'ccai-',
+    timeScale: 100,
+    requestTimeoutMs: 300,
+  },
+  limits: [],
+  batching: 'off',
+  integrations: { ccai: { ingest: null, trusted: true } },
+  policy: {
+    ticketAt: 'assigned',
+    chatAfterCustomerMessages: 0,
+    mode: 'new',
+    subject: '',
+    body: '',
+    bodyPublic: false,
+    comments: {},
+    tags: [],
+    customFields: [],
+    backlogAfterMs: 600_000,
+  },
+  ...changed,
+});
+
+let eventAt = 1_700_000_000_000;
+
+function command(interactionId: string, action: CommandAction, more: Partial<Command['data']> = {}): Command {
+  eventAt += 1_000;
+  return {
+    id: commandIdOf('acme', interactionId, `event-${eventAt}`, action.kind, 0),
+    type: action.kind,
+    schemaVersion: 1,
+    account: 'acme',
+    occurredAt: eventAt,
+    recordedAt: eventAt,
+    causationId: `event-${eventAt}`,
+    traceparent: null,
+    data: {
+      interactionId,
+      action,
+      eventAt,
+      eventRank: 0,
+      ordinal: 0,
+      priority: 'live' as Priority,
+      notAfter: null,
+      policyVersion: 1,
+      ...more,
+    },
+  };
+}
+
+const ticket = (interactionId: string, more: Partial<Extract<CommandAction, { kind: 'ensureTicket' }>> = {}): Command =>
+  command(interactionId, {
+    kind: 'ensureTicket',
+    mode: 'new',
+    subject: `about ${interactionId}`,
+    body: `opening of ${interactionId}`,
+    public: false,
+    contact: NOBODY,
+    queuePath: null,
+    tags: ['ccai'],
+    customFields: [],
+    ...more,
+  });
+
+const comment = (interactionId: string, body: string, isPublic = false): Command =>
+  command(interactionId, { kind: 'addComment', body, public: isPublic });
+
+describe('the writer of an account', () => {
+  let postgres: TestPostgres;
+  let dataSource: DataSource;
+  let store: PostgresWriteStore;
+  let crm: SmallCrm;
+  let baseUrl: string;
+  let quota: SimulatedQuotaClient;
+  let ended: AbortController;
+  let running: { writer: AccountWriter; done: Promise<void>; door: UndiciCrm } | null;
+
+  beforeAll(async () => {
+    postgres = await testPostgres();
+    dataSource = await openPostgres({
+      url: postgres.url,
+      schema: 'crm_writer',
+      entities: ENTITIES,
+      migrations: MIGRATIONS,
+      applicationName: 'writing spec',
+      poolSize: 10,
+    });
+  });
+
+  afterAll(async () => {
+    await dataSource.destroy();
+    await postgres.drop();
+  });
+
+  beforeEach(async () => {
+    await poolOf(dataSource).query(
+      'TRUNCATE crm_writer.call, crm_writer.interaction, crm_writer.outbox, crm_writer.read_count CASCADE',
+    );
+    store = new PostgresWriteStore(poolOf(dataSource), systemClock);
+    crm = new SmallCrm();
+    baseUrl = await crm.listen();
+    running = null;
+    ended = new AbortController();
+  });
+
+  afterEach(async () => {
+    await stop();
+    await crm.close();
+  });
+
+  function start(changed: Partial<AccountConfig> = {}, limits: Partial<SimulatedQuotaOptions> = {}): void {
+    const account = config(baseUrl, changed);
+    ended = new AbortController();
+    quota = new SimulatedQuotaClient({ clock: systemClock, newId: randomId, validForMs: 200, ...limits });
+    const door = new UndiciCrm({
+      crm: account.crm,
+      clock: systemClock,
+      userAgent: 'sluice/test',
+      secret: () => 'secret',
+      maxConnections: 16,
+    });
+    const shared = { clock: systemClock, newId: randomId, random: () => 0, log: silentLog, quota, ended: ended.signal };
+    const { timeScale, requestTimeoutMs } = account.crm;
+    const maker = new CallMaker({
+      ...shared,
+      account: 'acme',
+      crm: door,
+      limits: limitsOf(account),
+      timeScale,
+      requestTimeoutMs,
+    });
+    const bounds = { maxCallsInFlight: 8, maxSubmissionsInFlight: 2 };
+    const writer = new AccountWriter({ ...shared, config: account, store, maker, bounds });
+    running = { writer, door, done: writer.run() };
+  }
+
+  async function stop(): Promise<void> {
+    ended.abort();
+    await running?.done;
+    await running?.door.close();
+    running = null;
+  }
+
+  async function takeIn(...commands: Command[]): Promise<void> {
+    await store.takeIn(commands);
+    running?.writer.wake();
+  }
+
+  /** Waits until the writes of all commands stand as told. */
+  async function until(states: Record<string, number>, withinMs = 10_000): Promise<void> {
+    const untilMs = performance.now() + withinMs;
+    for (;;) {
+      const now = (await store.counts('acme')).states;
+      if (JSON.stringify(sorted(now)) === JSON.stringify(sorted(states))) return;
+      if (performance.now() > untilMs)
+        throw new Error(`writes are ${JSON.stringify(now)}, not ${JSON.stringify(states)}`);
+      await systemClock.sleep(10);
+    }
+  }
+
+  async function outcomes(): Promise<Outcome[]> {
+    const { rows } = await poolOf(dataSource).query<{ payload: Buffer }>(
+      'SELECT payload FROM crm_writer.outbox ORDER BY id',
+    );
+    return rows.map(({ payload }) => {
+      const parsed = parseOutcome(payload);
+      if (!parsed.ok) throw new Error(parsed.reason);
+      return parsed.value;
+    });
+  }
+
+  const bodies = (): string[] => [...crm.tickets.values()].flatMap(({ comments }) => comments.map(({ body }) => body));
+
+  it('makes one ticket of everything that waits, by one call', async () => {
+    await takeIn(ticket('call-1'), comment('call-1', 'then this'), comment('call-1', 'and that'));
+    start();
+    await until({ done: 3 });
+    expect(crm.callsTo(/./)).toHaveLength(1);
+    expect(bodies()).toEqual(['opening of call-1\n\nthen this\n\nand that']);
+    const [made] = crm.tickets.values();
+    expect(made).toMatchObject({ external_id: 'ccai-call-1', tags: ['ccai'] });
+    expect(await outcomes()).toMatchObject([
+      { type: 'done', data: { ticketId: made!.id, writer: 'single', mergedWith: 3 } },
+      { type: 'done' },
+      { type: 'done' },
+    ]);
+    expect([...quota.grants.values()]).toEqual([{ kind: 'tickets.create', settled: 'used' }]);
+  });
+
+  it('keeps internal text out of a public comment', async () => {
+    await takeIn(ticket('call-1'), comment('call-1', 'for the customer', true), comment('call-1', 'among us'));
+    start();
+    await until({ done: 3 });
+    expect([...crm.tickets.values()][0]!.comments).toEqual([
+      { body: 'opening of call-1', public: false },
+      { body: 'for the customer', public: true },
+      { body: 'among us', public: false },
+    ]);
+  });
+
+  it('takes a repeated command once', async () => {
+    const commands = [ticket('call-1'), comment('call-1', 'once')];
+    await takeIn(...commands);
+    start();
+    await until({ done: 2 });
+    await takeIn(...commands);
+    await takeIn(comment('call-1', 'twice'));
+    await until({ done: 3 });
+    expect(bodies()).toEqual(['opening of call-1\n\nonce', 'twice']);
+    expect(await outcomes()).toHaveLength(3);
+  });
+
+  it('makes a contact once for two interactions that want it at once', async () => {
+    const contact = { ...NOBODY, phone: '+4930123456', name: 'Someone' };
+    await takeIn(ticket('call-1', { contact }), ticket('call-2', { contact }), ticket('chat-1', { contact }));
+    start();
+    await until({ done: 3 });
+    expect(crm.users).toHaveLength(1);
+    expect(crm.callsTo(/users\/search/)).toHaveLength(1);
+    expect([...crm.tickets.values()].map(({ requester_id: id }) => id)).toEqual(Array(3).fill(crm.users[0]!.id));
+  });
+
+  it('adopts a contact whose creation was answered by nobody', async () => {
+    crm.fault = ({ method, path }) =>
+      method === 'POST' && path === '/api/v2/users' && crm.users.length === 0 ? 'lost after' : null;
+    await takeIn(ticket('call-1', { contact: { ...NOBODY, phone: '+4930123456' } }));
+    start();
+    await until({ done: 1 });
+    expect(crm.users).toHaveLength(1);
+    expect(crm.callsTo(/create_or_update/)).toHaveLength(1);
+  });
+
+  it('appends to the open ticket of the same contact and queue, and makes a new one beside a closed one', async () => {
+    const appended = { mode: 'append', contact: { ...NOBODY, phone: '+4930123456' }, queuePath: 'sales' } as const;
+    await takeIn(ticket('call-1', appended));
+    start();
+    await until({ done: 1 });
+    await takeIn(ticket('call-2', appended), ticket('call-3', { ...appended, queuePath: 'support' }));
+    await until({ done: 3 });
+    expect([...crm.tickets.values()].map(({ external_id: id }) => id)).toEqual(['ccai-call-1', 'ccai-call-3']);
+    const first = [...crm.tickets.values()][0]!;
+    expect(first.comments.map(({ body }) => body)).toEqual(['opening of call-1', 'opening of call-2']);
+    first.closed = true;
+    await takeIn(ticket('call-4', appended));
+    await until({ done: 4 });
+    expect([...crm.tickets.values()][2]).toMatchObject({
+      external_id: 'ccai-call-4',
+      via_followup_source_id: first.id,
+    });
+    await takeIn(ticket('call-5', appended));
+    await until({ done: 5 });
+    expect([...crm.tickets.values()]).toHaveLength(3);
+  });
+
+  it('finds a ticket again whose creation got no answer', async () => {
+    crm.fault = ({ method, path }) =>
+      method === 'POST' && path === '/api/v2/tickets' && crm.tickets.size === 0 ? 'lost after' : null;
+    await takeIn(ticket('call-1'));
+    start();
+    await until({ done: 1 });
+    expect(crm.tickets.size).toBe(1);
+    expect(crm.callsTo(/POST .*tickets$/)).toHaveLength(1);
+    expect(crm.callsTo(/external_id=ccai-call-1/)).toHaveLength(1);
+  });
+
+  it('sends the same bytes with the same key where the CRM has no such ticket', async () => {
+    let lost = 0;
+    crm.fault = ({ method }) => (method === 'POST' && lost++ === 0 ? 'lost before' : null);
+    await takeIn(ticket('call-1'));
+    start();
+    await until({ done: 1 });
+    const [first, second] = crm.callsTo(/POST/);
+    expect(second).toEqual(first);
+    expect(first!.key).toMatch(/^sluice-/);
+    expect(crm.tickets.size).toBe(1);
+  });
+
+  it.each(['lost before', 'lost after'] as const)(
+    'writes a comment once whose answer was %s its effect',
+    async (fault) => {
+      await takeIn(ticket('call-1'));
+      start();
+      await until({ done: 1 });
+      let lost = 0;
+      crm.fault = ({ method }) => (method === 'PUT' && lost++ === 0 ? fault : null);
+      await takeIn(comment('call-1', 'exactly once'));
+      await until({ done: 2 });
+      expect(bodies()).toEqual(['opening of call-1', 'exactly once']);
+      expect(crm.callsTo(/audits/)).toHaveLength(1);
+    },
+  );
+
+  it('resumes what another writer left behind, by asking', async () => {
+    await takeIn(ticket('call-1'), ticket('call-2'));
+    crm.fault = ({ body }) => (body.includes('call-1') ? 'lost after' : null);
+    start();
+    await until({ done: 1, unknown: 1 });
+    await stop();
+    await poolOf(dataSource).query("UPDATE crm_writer.call SET state = 'sent', ask_at = NULL WHERE state = 'unknown'");
+    await poolOf(dataSource).query("UPDATE crm_writer.item SET state = 'sent' WHERE state = 'unknown'");
+    await poolOf(dataSource).query("UPDATE crm_writer.write SET state = 'sent' WHERE state = 'unknown'");
+    crm.fault = () => null;
+    start();
+    await until({ done: 2 });
+    expect(crm.tickets.size).toBe(2);
+  });
+
+  it('parks what the CRM finds invalid, alone, and lets others pass', async () => {
+    crm.fault = ({ body }) =>
+      body.includes('poison')
+        ? {
+            status: 422,
+            body: { error: 'RecordInvalid', details: { comment: [{ error: 'InvalidValue', description: 'no' }] } },
+          }
+        : null;
+    await takeIn(
+      ticket('call-1'),
+      comment('call-1', 'good'),
+      comment('call-1', 'poison'),
+      comment('call-1', 'behind it'),
+    );
+    await takeIn(ticket('call-2'));
+    start();
+    await until({ done: 3, parked: 1, waiting: 1 });
+    expect(bodies().sort()).toEqual(['good', 'opening of call-1', 'opening of call-2']);
+    const [parked] = (await outcomes()).filter(({ type }) => type === 'parked');
+    expect(parked!.data.reason).toEqual({ code: 'crm_invalid', text: 'RecordInvalid: comment InvalidValue' });
+  });
+
+  it('spends no attempts on limits, and waits as long as the CRM says', async () => {
+    let refused = 0;
+    crm.fault = () =>
+      refused++ < 12
+        ? {
+            status: 429,
+            body: 'Number of allowed API requests per minute exceeded',
+            headers: { 'retry-after': '2', 'x-rate-limit-remaining': '0' },
+          }
+        : null;
+    await takeIn(ticket('call-1'));
+    start();
+    await until({ done: 1 });
+    expect(crm.callsTo(/POST/)).toHaveLength(13);
+    const { rows } = await poolOf(dataSource).query('SELECT attempts FROM crm_writer.write');
+    expect(rows).toEqual([{ attempts: 0 }]);
+  });
+
+  it('survives an outage of the CRM without burning attempts, loss or doubles', async () => {
+    let down = true;
+    crm.fault = () => (down ? { status: 503, body: 'down' } : null);
+    await takeIn(...Array.from({ length: 12 }, (_, i) => ticket(`call-${i}`)));
+    start();
+    const untilMs = performance.now() + 5_000;
+    while (crm.calls.length < 12 && performance.now() < untilMs) await systemClock.sleep(10);
+    down = false;
+    await until({ done: 12 }, 20_000);
+    expect(crm.tickets.size).toBe(12);
+  });
+
+  it('pauses an account whose credential is refused, and goes on when it is accepted again', async () => {
+    let refuse = true;
+    crm.fault = () => (refuse ? { status: 401, body: { error: "Couldn't authenticate you" } } : null);
+    await takeIn(ticket('call-1'), ticket('call-2'), ticket('call-3'));
+    start();
+    await until({ waiting: 3 });
+    const untilMs = performance.now() + 5_000;
+    while (running!.writer.closedFor === null && performance.now() < untilMs) await systemClock.sleep(5);
+    expect(running!.writer.closedFor).toMatchObject({ reason: 'unauthorized' });
+    refuse = false;
+    await until({ done: 3 });
+  });
+
+  it('writes many at once by jobs, each ticket under its own interaction', async () => {
+    await takeIn(...Array.from({ length: 230 }, (_, i) => ticket(`call-${i}`)));
+    start({ batching: 'auto' });
+    await until({ done: 230 }, 20_000);
+    expect(crm.callsTo(/create_many/)).toHaveLength(2);
+    for (const made of crm.tickets.values()) {
+      const view = await store.view('acme', made.external_id!.replace('ccai-', ''));
+      expect(view!.ticketId).toBe(made.id);
+    }
+    await takeIn(...Array.from({ length: 150 }, (_, i) => comment(`call-${i}`, `more of ${i}`)));
+    await until({ done: 380 }, 20_000);
+    expect(crm.callsTo(/update_many/)).toHaveLength(2);
+    for (const made of crm.tickets.values()) {
+      const [, more] = made.comments;
+      if (more) expect(`ccai-call-${more.body.replace('more of ', '')}`).toBe(made.external_id);
+    }
+    const untilMs = performance.now() + 2_000;
+    while (quota.released.length < 4 && performance.now() < untilMs) await systemClock.sleep(10);
+    expect(new Set(quota.released).size).toBe(4);
+  });
+
+  it('writes failed items of a job again, alone', async () => {
+    crm.jobItemFault = (one) => ((one['external_id'] as string) === 'ccai-call-3' ? 'TicketCreateFailed' : null);
+    await takeIn(...Array.from({ length: 6 }, (_, i) => ticket(`call-${i}`)));
+    start({ batching: 'always' });
+    await until({ done: 6 });
+    expect(crm.callsTo(/POST .*tickets$/)).toHaveLength(1);
+    expect(crm.tickets.size).toBe(6);
+  });
+
+  it('finds out what became of a job whose submission got no answer', async () => {
+    let lost = 0;
+    crm.fault = ({ path }) => (path.endsWith('create_many') && lost++ === 0 ? 'lost after' : null);
+    await takeIn(...Array.from({ length: 5 }, (_, i) => ticket(`call-${i}`)));
+    start({ batching: 'always' });
+    await until({ done: 5 });
+    expect(crm.tickets.size).toBe(5);
+    expect(crm.callsTo(/GET .*job_statuses$/).length).toBeGreaterThan(0);
+  });
+
+  it('makes no call without the ledger', async () => {
+    start();
+    quota.away = true;
+    await takeIn(ticket('call-1'));
+    await systemClock.sleep(100);
+    expect(crm.calls).toHaveLength(0);
+    quota.away = false;
+    await until({ done: 1 });
+  });
+
+  it('lets pass what is pointless by now, without a call for it', async () => {
+    await takeIn(ticket('call-1'));
+    start();
+    await until({ done: 1 });
+    await takeIn(
+      command('call-1', { kind: 'setFields', tags: ['late'], customFields: [] }, { notAfter: 1_700_000_000_000 }),
+    );
+    await until({ done: 1, lapsed: 1 });
+    expect(crm.calls).toHaveLength(1);
+    expect((await outcomes())[1]).toMatchObject({ type: 'lapsed', data: { reason: { code: 'not_after_passed' } } });
+  });
+
+  it('keeps to what the ledger grants', async () => {
+    await takeIn(...Array.from({ length: 10 }, (_, i) => ticket(`call-${i}`)));
+    start({}, { callsPerWindow: 4, windowMs: 300 });
+    await until({ done: 10 });
+    expect(quota.refusals).toBeGreaterThan(0);
+    expect([...quota.grants.values()].filter(({ settled }) => settled === 'used')).toHaveLength(crm.calls.length);
+  });
+});
+
+function sorted(record: Record<string, number>): [string, number][] {
+  return Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));
+}

@@ -91,6 +91,7 @@ async function connectOnce(options: NatsOptions, log: Log): Promise<NatsConnecti
   state.onDisconnect(() => {
     if (!nc.isClosed()) log.warn('NATS connection lost; reconnecting');
   });
+  state.onError((error) => log.error('NATS refused something', { reason: error.message }));
   state.onReconnect(() => log.info('NATS connection is back', { server: nc.getServer() }));
   return nc;
 }

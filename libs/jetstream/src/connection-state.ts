@@ -6,12 +6,15 @@ export interface ConnectionState {
   /** Calls back whenever the connection is lost; returns how to stop that. */
   onDisconnect(listener: () => void): () => void;
   onReconnect(listener: () => void): () => void;
+  /** What the server refuses outside any request: publishing or listening without permission, above all. */
+  onError(listener: (error: Error) => void): () => void;
 }
 
 class WatchedState implements ConnectionState {
   connected = true;
   readonly #lost = new Set<() => void>();
   readonly #back = new Set<() => void>();
+  readonly #refused = new Set<(error: Error) => void>();
 
   constructor(nc: NatsConnection) {
     void this.#watch(nc);
@@ -28,10 +31,16 @@ class WatchedState implements ConnectionState {
     return () => this.#back.delete(listener);
   }
 
+  onError(listener: (error: Error) => void): () => void {
+    this.#refused.add(listener);
+    return () => this.#refused.delete(listener);
+  }
+
   async #watch(nc: NatsConnection): Promise<void> {
     for await (const status of nc.status()) {
       if (status.type === 'disconnect') this.#set(false);
       else if (status.type === 'reconnect') this.#set(true);
+      else if (status.type === 'error') for (const listener of this.#refused) listener(status.error);
     }
   }
 

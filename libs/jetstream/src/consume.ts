@@ -41,8 +41,8 @@ export interface ConsumeOptions {
    * Rejecting = `retryAfter` for the whole batch, with growing delays.
    */
   readonly handle: (batch: readonly Delivered[]) => Promise<readonly Disposition[]>;
-  /** Publishes dead letters (to DEAD_LETTERS, which must be declared). */
-  readonly deadLetters: StreamPublisher;
+  /** Publishes dead letters to `deadletters.v1.<durable>` (DEAD_LETTERS must be declared; permissions name the service, so be the durable named like it). */
+  readonly deadLetters: Pick<StreamPublisher, 'publish'>;
   readonly log: Log;
   readonly clock?: Clock;
 }

@@ -17,7 +17,7 @@ export interface OutboxRelayOptions {
   readonly take: (limit: number) => Promise<readonly OutboxRow[]>;
   /** Makes sure that these are not taken again. */
   readonly markPublished: (ids: readonly number[]) => Promise<void>;
-  readonly publisher: StreamPublisher;
+  readonly publisher: Pick<StreamPublisher, 'publish'>;
   /** Most rows under way at once; default 256. */
   readonly maxBatch?: number;
   /** How often to look when nobody calls `wake`; default 1 s. */

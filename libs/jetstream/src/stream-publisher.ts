@@ -1,4 +1,4 @@
-import { createInbox, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node';
+import { createInbox, errors, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node';
 import { connectionState } from './connection-state.js';
 import { publishHeaders } from './publish-headers.js';
 
@@ -59,6 +59,7 @@ const SWEEP_MS = 250;
 const FULL_CODES: ReadonlySet<number> = new Set([10_002, 10_023, 10_028, 10_047, 10_077]);
 
 interface Waiting {
+  readonly subject: string;
   readonly resolve: (published: Published) => void;
   readonly reject: (error: Error) => void;
   readonly untilMs: number;
@@ -86,9 +87,15 @@ export class StreamPublisher {
     this.#maxInFlight = options.maxInFlight ?? IN_FLIGHT_LIMIT;
     this.#inbox = `${createInbox(inboxPrefixOf(nc))}.`;
     this.#subscription = nc.subscribe(`${this.#inbox}*`, { callback: (error, msg) => this.#answered(error, msg) });
-    this.#forget = connectionState(nc).onDisconnect(() =>
-      this.#failAll(new StreamUnavailable('disconnected', 'the connection to NATS was lost')),
+    const state = connectionState(nc);
+    const forgetLoss = state.onDisconnect(() =>
+      this.#failAll(() => true, new StreamUnavailable('disconnected', 'the connection to NATS was lost')),
     );
+    const forgetErrors = state.onError((error) => this.#refused(error));
+    this.#forget = () => {
+      forgetLoss();
+      forgetErrors();
+    };
     this.#sweep = setInterval(() => this.#timeOut(), SWEEP_MS).unref();
   }
 
@@ -117,7 +124,7 @@ export class StreamPublisher {
       );
     return new Promise((resolve, reject) => {
       const token = (this.#count++).toString(36);
-      this.#waiting.set(token, { resolve, reject, untilMs: performance.now() + this.#ackTimeoutMs });
+      this.#waiting.set(token, { subject, resolve, reject, untilMs: performance.now() + this.#ackTimeoutMs });
       try {
         this.#nc.publish(subject, data, { reply: this.#inbox + token, headers: publishHeaders(msgId, headers) });
       } catch (error) {
@@ -134,12 +141,12 @@ export class StreamPublisher {
     clearInterval(this.#sweep);
     this.#forget();
     this.#subscription.unsubscribe();
-    this.#failAll(new StreamUnavailable('closed', 'this publisher was closed'));
+    this.#failAll(() => true, new StreamUnavailable('closed', 'this publisher was closed'));
   }
 
   #answered(error: Error | null, msg: Msg): void {
     if (error) {
-      this.#failAll(new StreamUnavailable('refused', `answers can't be received: ${error.message}`));
+      this.#failAll(() => true, new StreamUnavailable('refused', `answers can't be received: ${error.message}`));
       return;
     }
     const token = msg.subject.slice(this.#inbox.length);
@@ -161,10 +168,21 @@ export class StreamPublisher {
     }
   }
 
-  #failAll(error: StreamUnavailable): void {
-    const waiting = [...this.#waiting.values()];
-    this.#waiting.clear();
-    for (const { reject } of waiting) reject(error);
+  /** The server doesn't answer what it forbids; it only names the subject, once for each message. */
+  #refused(error: Error): void {
+    if (!(error instanceof errors.PermissionViolationError) || error.operation !== 'publish') return;
+    this.#failAll(
+      ({ subject }) => subject === error.subject,
+      new StreamUnavailable('refused', `not permitted to publish to ${error.subject}`),
+    );
+  }
+
+  #failAll(which: (waiting: Waiting) => boolean, error: StreamUnavailable): void {
+    for (const [token, waiting] of [...this.#waiting]) {
+      if (!which(waiting)) continue;
+      this.#waiting.delete(token);
+      waiting.reject(error);
+    }
   }
 }
 

@@ -64,6 +64,7 @@ export class OutboxRelay {
   /** Waits for the rows under way; the rest stays in the table. */
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.wake();
     await this.#running;
   }
 
@@ -77,9 +78,7 @@ export class OutboxRelay {
         failures = 0;
         this.#trouble = null;
         if (more) continue;
-        await clock
-          .sleep(this.#options.pollMs ?? POLL_MS, AbortSignal.any([stopping, wakened.signal]))
-          .catch(() => null);
+        await clock.sleep(this.#options.pollMs ?? POLL_MS, wakened.signal).catch(() => null);
       } catch (error) {
         failures += 1;
         const retryInMs = backoffMs(failures, RETRY);

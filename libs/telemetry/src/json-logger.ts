@@ -1,4 +1,4 @@
-import { types } from 'node:util';
+import { inspect, types } from 'node:util';
 import type { LoggerService } from '@nestjs/common';
 import type { Log, LogFields } from './log.js';
 
@@ -31,7 +31,7 @@ export function jsonLogger(service: string, options: Options = {}): JsonLogger {
     if (LOG_LEVELS.indexOf(level) < least) return () => undefined;
     return (message: unknown, ...rest: unknown[]): void => {
       const at = new Date(nowMs()).toISOString();
-      write(JSON.stringify({ at, level, service, ...bodyOf(message, rest) }, replacer));
+      write(lineOf({ at, level, service, ...bodyOf(message, rest) }));
     };
   };
   const info = entry('info');
@@ -56,6 +56,16 @@ function bodyOf(message: unknown, rest: readonly unknown[]): Record<string, unkn
   const stack = texts.pop();
   if (stack !== undefined && body['error'] === undefined) body['stack'] = stack;
   return body;
+}
+
+function lineOf(entry: Record<string, unknown>): string {
+  try {
+    return JSON.stringify(entry, replacer);
+  } catch {
+    // Something in it refers to itself, or throws when read.
+    const { at, level, service, message, ...fields } = entry;
+    return JSON.stringify({ at, level, service, message, fields: inspect(fields).slice(0, TEXT_LIMIT_CHARS) });
+  }
 }
 
 function replacer(_key: string, value: unknown): unknown {

@@ -1,0 +1,21 @@
+/** How a bench is asked to run. */
+export interface BenchOptions {
+  /** A few seconds instead of a good measurement: to see that it works. */
+  readonly quick: boolean;
+  /** Progress for people, line by line, on standard error. */
+  readonly say: (line: string) => void;
+  /** Aborted when a signal asks to end: stop what was started, then return or throw. */
+  readonly signal: AbortSignal;
+}
+
+/** What was measured: numbers and plain facts under stable names. */
+export type BenchResult = Readonly<Record<string, unknown>>;
+
+/** Every `<name>.bench.ts` exports this as `run`. */
+export type RunBench = (options: BenchOptions) => Promise<BenchResult>;
+
+/** The value in the middle; of an even number, the lower of the two. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN;
+}

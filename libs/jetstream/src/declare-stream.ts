@@ -8,7 +8,8 @@ import {
   StorageType,
   type StreamConfig,
 } from '@nats-io/jetstream';
-import { type NatsConnection, nanos } from '@nats-io/transport-node';
+import { errors, type NatsConnection, nanos } from '@nats-io/transport-node';
+import { type Backoff, backoffMs, type Clock, systemClock } from '#clock';
 import { type StreamName, STREAMS } from '#contracts';
 import { type Log, silentLog } from '#telemetry';
 
@@ -45,7 +46,8 @@ const DUPLICATE_WINDOW_MS = 120_000;
 /**
  * Makes sure that a stream of STREAMS exists as designed (limits retention, files, `discard: new`) and at least as large
  * as asked: sizes, age and replicas are raised or changed by update, except that `max_bytes` is never lowered. What the
- * server answers is compared with what was asked, as old servers ignore options silently.
+ * server answers is compared with what was asked, as old servers ignore options silently. A JetStream that is not ready
+ * yet is waited for, about 30 s.
  *
  * @throws StreamMismatch; errors of JetStream's API as they are
  */
@@ -54,6 +56,40 @@ export async function declareStream(
   name: StreamName,
   sizes: StreamSizes,
   log: Log = silentLog,
+  clock: Clock = systemClock,
+): Promise<DeclaredStream> {
+  for (let failures = 1; ; failures += 1) {
+    try {
+      return await declareOnce(nc, name, sizes, log);
+    } catch (error) {
+      if (failures >= ATTEMPTS_LIMIT || !isPassing(error) || nc.isClosed()) throw error;
+      const retryInMs = backoffMs(failures, RETRY);
+      log.warn('JetStream is not ready; trying again', { stream: name, reason: (error as Error).message, retryInMs });
+      await clock.sleep(retryInMs);
+    }
+  }
+}
+
+/** With the waits between them some 30 s: a server that has just started has its JetStream ready by then. */
+const ATTEMPTS_LIMIT = 10;
+const RETRY: Backoff = { firstMs: 250, mostMs: 5_000 };
+const STATUS_UNAVAILABLE = 503;
+
+/** True for what goes by: no leader yet, JetStream still starting, no answer in time. */
+function isPassing(error: unknown): boolean {
+  if (error instanceof JetStreamApiError) return error.status === STATUS_UNAVAILABLE;
+  return (
+    error instanceof errors.TimeoutError ||
+    error instanceof errors.NoRespondersError ||
+    error instanceof errors.RequestError
+  );
+}
+
+async function declareOnce(
+  nc: NatsConnection,
+  name: StreamName,
+  sizes: StreamSizes,
+  log: Log,
 ): Promise<DeclaredStream> {
   const manager = await jetstreamManager(nc, { checkAPI: false });
   const asked = configOf(name, sizes);

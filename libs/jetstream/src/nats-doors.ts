@@ -149,7 +149,9 @@ export class NatsDoors extends Server implements CustomTransportStrategy {
       const answer = await this.#handle(handler, msg);
       if (msg.reply) reply(msg, answer);
     } catch (error) {
+      // Larger than the server lets through, or not JSON.
       this.#log.error('an answer could not be sent', { subject: msg.subject, error });
+      if (!this.#options.nc.isClosed()) reply(msg, rejected('internal_error', 'the answer could not be sent'));
     } finally {
       this.#inFlight -= 1;
       if (this.#inFlight === 0) this.#idle?.();

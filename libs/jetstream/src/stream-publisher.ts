@@ -178,7 +178,7 @@ export class StreamPublisher {
   }
 
   #failAll(which: (waiting: Waiting) => boolean, error: StreamUnavailable): void {
-    for (const [token, waiting] of [...this.#waiting]) {
+    for (const [token, waiting] of this.#waiting) {
       if (!which(waiting)) continue;
       this.#waiting.delete(token);
       waiting.reject(error);

@@ -123,7 +123,8 @@ class Service<S extends Spec> {
   async #open(): Promise<string> {
     const { configure, checks, ready, doors } = this.#options;
     const tools: ServiceTools = { log: this.#log, stopping: this.#stopping.signal };
-    collectDefaultMetrics({ register: metrics });
+    // Once a process, however many services it runs.
+    if (!metrics.getSingleMetric('process_cpu_seconds_total')) collectDefaultMetrics({ register: metrics });
     const app = (this.#app = await this.#create(tools));
     const health = app.get(HealthChecks);
     health.add('service', () => (this.#ready ? null : this.#stopping.signal.aborted ? 'stopping' : 'starting'));

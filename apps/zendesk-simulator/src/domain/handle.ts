@@ -13,6 +13,7 @@ import {
   forbidden,
   idempotencyMismatch,
   invalidEndpoint,
+  invalidValue,
   notAuthenticated,
   serverError,
 } from './errors.js';
@@ -28,6 +29,7 @@ import { type Route, routeOf, unknownQueryOf } from './routes.js';
 import type { World } from './world.js';
 
 const API_PREFIX = '/api/v2/';
+const KEY_LIMIT_CHARACTERS = 255;
 
 /** How a request fares, worked out step by step. */
 interface Passage {
@@ -141,8 +143,11 @@ function arrive(passage: Passage): Exchange {
   if (!isIn && !route?.anonymous) return finish(passage, notAuthenticated());
   if (!route) return finish(passage, invalidEndpoint());
   if (identity.credential?.forbids?.includes(route.kind)) return finish(passage, forbidden());
-  if (fate?.type === 'status' && fate.when === 'before')
-    return finish(passage, serverError(fate.status, fate.retryAfterSeconds, fate.text), 'injected');
+  if (fate?.type === 'status' && fate.when === 'before') {
+    const failure = serverError(fate.status, fate.retryAfterSeconds, fate.text);
+    rememberFailure(call, failure);
+    return finish(passage, failure, 'injected');
+  }
   const effectInMs = effectDelayMs(fate);
   if (effectInMs === 0) return takeEffect(passage, route);
   passage.exchange.readyAtMs = world.nowMs + effectInMs;
@@ -177,6 +182,8 @@ function perform(passage: Passage, route: Route): Answer {
   const jobFault = faults.find((fault) => fault.effect.type === 'job')?.effect as JobFault | undefined;
   const key = route.kind === 'tickets.create' ? call.request.headers['idempotency-key'] : undefined;
   if (key === undefined) return route.handle(call, jobFault);
+  if (key.length > KEY_LIMIT_CHARACTERS)
+    return invalidValue(`Idempotency-Key cannot exceed ${KEY_LIMIT_CHARACTERS} characters`);
   const { world } = call;
   forgetOldAnswers(world);
   const scopedKey = `${call.actor?.id ?? 0}|${key}`;
@@ -223,21 +230,24 @@ function count(passage: Passage): Answer | undefined {
     if (rule.scope === 'account') {
       const units = unitsOf(rule, subject, world.options);
       countInWindow(world.books, rule, { startMs, endMs, caller: call.caller, units, refused });
-    } else countInScope(world.books, rule, { startMs, scope: scopeKeyOf(rule.scope, subject) });
+    } else if (rule.begins === 'wall-clock')
+      countInScope(world.books, rule, { startMs, scope: scopeKeyOf(rule.scope, subject) });
     if (!refused) continue;
     entry.refusedBy = rule.name;
     refusal = refusalOf(rule.name, resetsInSeconds);
   }
-  if (refusal && world.options.open.idempotencyKeeps === 'everything') rememberRefusal(call, refusal);
+  if (refusal) rememberFailure(call, refusal);
   return refusal;
 }
 
-function rememberRefusal(call: Call, refusal: Answer): void {
+/** Where keys keep everything, a refusal or failure is what they bring back from then on. */
+function rememberFailure(call: Call, failure: Answer): void {
+  if (call.world.options.open.idempotencyKeeps !== 'everything') return;
   const key = call.kind === 'tickets.create' ? call.request.headers['idempotency-key'] : undefined;
   if (key === undefined) return;
   const scopedKey = `${call.actor?.id ?? 0}|${key}`;
   if (call.world.rememberedAnswers.has(scopedKey)) return;
-  remember(call.world, scopedKey, { fingerprint: fingerprintOf(call.request.body ?? ''), done: refusal });
+  remember(call.world, scopedKey, { fingerprint: fingerprintOf(call.request.body ?? ''), done: failure });
 }
 
 function refusalOf(limit: string, resetsInSeconds: number): Answer {

@@ -8,6 +8,7 @@ import { type SimulatorOptions, licenceOf } from './options.js';
 import { fractionAt } from './random.js';
 
 const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
 
 /** Whose calls share one counter of a limit. */
 export type LimitScope = 'account' | 'actor-and-ticket' | 'actor-and-ip' | 'target-user' | 'organization';
@@ -19,6 +20,8 @@ export interface LimitRule {
   readonly max: number;
   readonly scope: LimitScope;
   readonly kinds: ReadonlySet<OperationKind> | 'all';
+  /** Where windows begin: by the wall clock, or, for each key by itself, with its first call. */
+  readonly begins: 'wall-clock' | 'first-call';
   /** Lists only count from beyond this page on. */
   readonly beyondPage: number | undefined;
   /** `account`: the account's own headers tell of it. Else the name after `zendesk-ratelimit-`, or undefined for none. */
@@ -57,6 +60,8 @@ export interface LimitState {
   rules: readonly LimitRule[];
   rulesOfKind: Map<OperationKind, readonly LimitRule[]>;
   readonly counters: Map<string, Counter>;
+  /** Counters of rules whose windows begin with a first call, by rule and key. */
+  readonly ownCounters: Map<string, Counter>;
 }
 
 function kinds(...of: OperationKind[]): ReadonlySet<OperationKind> {
@@ -67,8 +72,8 @@ function kinds(...of: OperationKind[]): ReadonlySet<OperationKind> {
 export function rulesOf(options: SimulatorOptions): LimitRule[] {
   const { limitPerMinute, highVolume } = licenceOf(options);
   const updates = options.sandbox ? (highVolume ? 100 : 20) : highVolume ? 300 : 100;
-  const account = { scope: 'account', kinds: 'all', beyondPage: undefined } as const;
-  const endpoint = { windowMs: MINUTE_MS, scope: 'account', beyondPage: undefined } as const;
+  const account = { scope: 'account', kinds: 'all', begins: 'wall-clock', beyondPage: undefined } as const;
+  const endpoint = { windowMs: MINUTE_MS, scope: 'account', begins: 'wall-clock', beyondPage: undefined } as const;
   const userWrites = kinds('users.create_or_update', 'users.update');
   const rules: LimitRule[] = [
     { ...account, name: 'account-ceiling', windowMs: MINUTE_MS, max: 100_000, toldBy: undefined },
@@ -86,6 +91,7 @@ export function rulesOf(options: SimulatorOptions): LimitRule[] {
       max: 30,
       scope: 'actor-and-ticket',
       kinds: kinds('tickets.update'),
+      begins: options.open.perTicketWindow === 'wall-clock' ? 'wall-clock' : 'first-call',
       beyondPage: undefined,
       toldBy: 'per-ticket-updates',
     },
@@ -151,7 +157,7 @@ function overridden(rule: LimitRule, maxima: SimulatorOptions['endpointLimits'])
 
 /** The rules of these options, nothing counted yet. */
 export function newLimits(options: SimulatorOptions): LimitState {
-  return { rules: rulesOf(options), rulesOfKind: new Map(), counters: new Map() };
+  return { rules: rulesOf(options), rulesOfKind: new Map(), counters: new Map(), ownCounters: new Map() };
 }
 
 /** Puts changed rules in force at once; what the running windows have counted stays. */
@@ -205,8 +211,11 @@ function drawOn(
 ): Draw | undefined {
   const units = unitsOf(rule, at.subject, at.options);
   if (units === 0) return undefined;
-  const counter = counterAt(at.limits, at.options, rule, at.nowMs);
   const key = scopeKeyOf(rule.scope, at.subject);
+  const counter =
+    rule.begins === 'wall-clock'
+      ? counterAt(at.limits, at.options, rule, at.nowMs)
+      : ownCounterAt(at.limits, rule, { key, nowMs: at.nowMs });
   const used = counter.counts.get(key) ?? 0;
   const refused = used + units > rule.max;
   if (!refused) counter.counts.set(key, used + units);
@@ -262,6 +271,22 @@ function counterAt(limits: LimitState, options: SimulatorOptions, rule: LimitRul
   if (counter && counter.startMs === startMs) return counter;
   counter = { startMs, endMs, counts: new Map() };
   limits.counters.set(rule.name, counter);
+  return counter;
+}
+
+/** The window that a key's own first call has begun. Those that have ended are forgotten, oldest first. */
+function ownCounterAt(limits: LimitState, rule: LimitRule, at: { key: string; nowMs: number }): Counter {
+  for (const [name, { endMs }] of limits.ownCounters) {
+    if (endMs > at.nowMs) break;
+    limits.ownCounters.delete(name);
+  }
+  const name = `${rule.name}|${at.key}`;
+  let counter = limits.ownCounters.get(name);
+  if (!counter) {
+    const lengthMs = rule.windowMs === 'day' ? DAY_MS : rule.windowMs;
+    counter = { startMs: at.nowMs, endMs: at.nowMs + lengthMs, counts: new Map() };
+    limits.ownCounters.set(name, counter);
+  }
   return counter;
 }
 

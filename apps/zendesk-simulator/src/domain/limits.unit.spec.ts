@@ -147,6 +147,16 @@ describe('limits below the account’s', () => {
     expect(client.put('tickets/1', { ticket: {} }).status).toBe(200);
   });
 
+  it('may count a ticket’s ten minutes from its first update on', () => {
+    const client = clientOf({ open: { perTicketWindow: 'first-update' } }, START_MS + 9 * MINUTE_MS);
+    client.post('tickets', ticket);
+    expect(refused(times(31, () => client.put('tickets/1', { ticket: {} })))).toBe(1);
+    client.nowMs = START_MS + 11 * MINUTE_MS;
+    expect(client.put('tickets/1', { ticket: {} }).status).toBe(429);
+    client.nowMs = START_MS + 19 * MINUTE_MS;
+    expect(client.put('tickets/1', { ticket: {} }).status).toBe(200);
+  });
+
   it('let 300 tickets be created singly per user and address', () => {
     const client = clientOf({ licence: 'enterprise' });
     expect(refused(times(301, () => client.post('tickets', ticket)))).toBe(1);

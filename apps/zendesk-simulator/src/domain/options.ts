@@ -68,6 +68,8 @@ export interface OpenPoints {
   readonly updateManyConflicts: boolean;
   /** What `update_many` draws on the limit of ticket updates: one a call, one a ticket, or nothing. */
   readonly updateManyDraws: 'call' | 'tickets' | 'nothing';
+  /** Whether a ticket's ten minutes are the wall clock's, or begin with its first update. */
+  readonly perTicketWindow: 'wall-clock' | 'first-update';
   /** Whether 30 jobs may be in flight in all, or 30 of each kind. */
   readonly jobLimitScope: 'account' | 'job-kind';
   /** Whether two creations for one requester at once end in 409 for the second. */
@@ -141,6 +143,7 @@ export const DEFAULT_OPEN_POINTS: OpenPoints = {
   updateManyStamp: 'optional',
   updateManyConflicts: true,
   updateManyDraws: 'call',
+  perTicketWindow: 'wall-clock',
   jobLimitScope: 'account',
   createConflicts: 'same-requester',
   unauthenticatedCounts: false,

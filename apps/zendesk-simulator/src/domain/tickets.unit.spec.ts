@@ -206,6 +206,10 @@ describe('an Idempotency-Key', () => {
     });
   });
 
+  it('is at most 255 characters long', () => {
+    expect(clientOf().post('tickets', ticketOf(), { 'idempotency-key': 'k'.repeat(256) }).status).toBe(400);
+  });
+
   it('means nothing to other calls', () => {
     const client = clientOf();
     client.post('users', { user: { name: 'Ada' } }, key);
@@ -213,15 +217,27 @@ describe('an Idempotency-Key', () => {
   });
 
   it.each([
-    ['success', 201],
-    ['processed', 201],
-    ['everything', 429],
-  ] as const)('keeps %s', (idempotencyKeeps, afterRefusal) => {
-    const client = clientOf({ limitPerMinute: 1, open: { idempotencyKeeps } });
+    ['success', 201, 201],
+    ['processed', 201, 201],
+    ['everything', 429, 503],
+  ] as const)('keeps %s', (idempotencyKeeps, afterRefusal, afterFailure) => {
+    const client = clientOf({ limitPerMinute: 2, open: { idempotencyKeeps } });
+    client.control('POST', '/faults', { effect: { type: 'status', status: 503, when: 'before' }, count: 1 });
+    expect(client.post('tickets', ticketOf(), { 'idempotency-key': 'k-2' }).status).toBe(503);
     client.get('tickets/count');
     expect(client.post('tickets', ticketOf(), key).status).toBe(429);
     client.nowMs += 60_000;
     expect(client.post('tickets', ticketOf(), key).status).toBe(afterRefusal);
+    expect(client.post('tickets', ticketOf(), { 'idempotency-key': 'k-2' }).status).toBe(afterFailure);
+  });
+
+  it('keeps refused records only where it keeps what was processed', () => {
+    const lookup = (idempotencyKeeps: 'success' | 'processed'): string | undefined => {
+      const client = clientOf({ open: { idempotencyKeeps } });
+      client.post('tickets', { ticket: {} }, key);
+      return client.post('tickets', { ticket: {} }, key).headers['x-idempotency-lookup'];
+    };
+    expect([lookup('success'), lookup('processed')]).toEqual(['miss', 'hit']);
   });
 
   it('is kept when the answer was lost after the effect', () => {

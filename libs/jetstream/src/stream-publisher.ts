@@ -1,5 +1,5 @@
 import { createInbox, errors, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node';
-import { connectionState } from './connection-state.js';
+import { type ConnectionState, connectionState } from './connection-state.js';
 import { publishHeaders } from './publish-headers.js';
 
 /** What JetStream said of a stored message. */
@@ -71,6 +71,7 @@ interface Waiting {
  */
 export class StreamPublisher {
   readonly #nc: NatsConnection;
+  readonly #state: ConnectionState;
   readonly #ackTimeoutMs: number;
   readonly #maxInFlight: number;
   readonly #waiting = new Map<string, Waiting>();
@@ -87,7 +88,7 @@ export class StreamPublisher {
     this.#maxInFlight = options.maxInFlight ?? IN_FLIGHT_LIMIT;
     this.#inbox = `${createInbox(inboxPrefixOf(nc))}.`;
     this.#subscription = nc.subscribe(`${this.#inbox}*`, { callback: (error, msg) => this.#answered(error, msg) });
-    const state = connectionState(nc);
+    const state = (this.#state = connectionState(nc));
     const forgetLoss = state.onDisconnect(() =>
       this.#failAll(() => true, new StreamUnavailable('disconnected', 'the connection to NATS was lost')),
     );
@@ -116,8 +117,7 @@ export class StreamPublisher {
     headers?: Readonly<Record<string, string>>,
   ): Promise<Published> {
     if (this.#closed) return Promise.reject(new StreamUnavailable('closed', 'this publisher is closed'));
-    if (!connectionState(this.#nc).connected)
-      return Promise.reject(new StreamUnavailable('disconnected', 'not connected to NATS'));
+    if (!this.#state.connected) return Promise.reject(new StreamUnavailable('disconnected', 'not connected to NATS'));
     if (this.#waiting.size >= this.#maxInFlight)
       return Promise.reject(
         new StreamUnavailable('overloaded', `${this.#maxInFlight} messages wait for their acknowledgement already`),

@@ -103,6 +103,7 @@ export class AccountWriter {
   /** Runs until `ended`; then waits for the calls under way. Never rejects. */
   async run(): Promise<void> {
     const { ended, log } = this.options;
+    ended.addEventListener('abort', () => this.wake(), { once: true });
     while (!ended.aborted) {
       this.#woken = false;
       this.#wake = new AbortController();
@@ -114,8 +115,7 @@ export class AccountWriter {
         waitMs = TROUBLE_WAIT_MS;
         this.#woken = false;
       }
-      if (!this.#woken)
-        await this.options.clock.sleep(waitMs, AbortSignal.any([ended, this.#wake.signal])).catch(() => undefined);
+      if (!this.#woken) await this.options.clock.sleep(waitMs, this.#wake.signal).catch(() => undefined);
     }
     await Promise.all([...this.#tasks.values()].map(({ done }) => done));
   }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { Inject, Injectable } from '@nestjs/common';
 import { backoffMs, type Clock, randomId } from '#clock';
 import type { AccountConfig, AccountName, PublishedAccount } from '#contracts';
@@ -31,6 +32,7 @@ interface Running {
   done: Promise<void>;
 }
 
+const SPARE_LISTENERS = 10;
 const RETRY: { readonly firstMs: number; readonly mostMs: number } = { firstMs: 500, mostMs: 10_000 };
 
 /**
@@ -111,6 +113,8 @@ export class AccountWriters {
     const crm = this.crmOf(config);
     try {
       const ended = AbortSignal.any([running.stopping.signal, ownership.ended]);
+      // Every call in flight may wait on it.
+      setMaxListeners(this.settings.maxCallsInFlight + SPARE_LISTENERS, ended);
       const { clock, log, quota, store, settings } = this;
       const shared = { clock, log, quota, newId: randomId, random: Math.random, ended };
       const maker = new CallMaker({

@@ -1,0 +1,90 @@
+import { describe, expect, it } from '@jest/globals';
+import { type JobStatus, jobsIn, judgeJob, pollInMs } from './judge-job.js';
+
+const job = (status: string, results: unknown[] | null): JobStatus => ({
+  id: 'V3-1',
+  jobType: null,
+  status,
+  total: null,
+  results,
+});
+const made = (...indexes: number[]) => indexes.map((index) => ({ index, ticketId: null }));
+const verdicts = (status: JobStatus, items: { index: number; ticketId: number | null }[]) => {
+  const judged = judgeJob(status, items);
+  return judged.job === 'over' ? judged.items.map(({ verdict }) => verdict) : judged.job;
+};
+
+describe('judging a job', () => {
+  it.each(['queued', 'working', 'some new word'])('waits while it is %s', (status) => {
+    expect(judgeJob(job(status, null), made(0))).toEqual({ job: 'running' });
+  });
+
+  it('matches made tickets by index, whatever their order', () => {
+    const results = [
+      { index: 1, id: 11 },
+      { index: 0, id: 22 },
+    ];
+    expect(verdicts(job('completed', results), made(0, 1))).toEqual([
+      { verdict: 'done', ticketId: 22 },
+      { verdict: 'done', ticketId: 11 },
+    ]);
+  });
+
+  it('matches changed tickets by their id', () => {
+    const results = [
+      { action: 'update', id: 8, status: 'Updated', success: true },
+      { action: 'update', id: 7, success: false },
+    ];
+    const items = [
+      { index: 0, ticketId: 7 },
+      { index: 1, ticketId: 8 },
+    ];
+    expect(verdicts(job('completed', results), items)).toEqual([
+      { verdict: 'again', code: 'job_item_failed' },
+      { verdict: 'done', ticketId: 8 },
+    ]);
+  });
+
+  it('sends a failed item again alone, and follows up a closed ticket', () => {
+    const results = [{ index: 0, error: 'TicketCreateFailed', details: 'no' }];
+    expect(verdicts(job('completed', results), made(0))).toEqual([{ verdict: 'again', code: 'job_item_failed' }]);
+    const closed = [{ id: 7, action: 'update', error: 'TicketUpdateFailed', details: 'Status: closed is not valid' }];
+    expect(verdicts(job('completed', closed), [{ index: 0, ticketId: 7 }])).toEqual([{ verdict: 'followUp' }]);
+  });
+
+  it.each([
+    ['failed', null],
+    ['killed', null],
+    ['completed', []],
+  ])('asks for items of which a %s job says nothing', (status, results) => {
+    expect(verdicts(job(status, results), made(0))).toEqual([{ verdict: 'unknown', code: `job_${status}` }]);
+  });
+
+  it('does not take an entry without an id for a ticket', () => {
+    expect(verdicts(job('completed', [{ index: 0 }]), made(0))).toMatchObject([{ verdict: 'unknown' }]);
+  });
+});
+
+describe('the jobs in an answer', () => {
+  it('are one or several, and nothing else', () => {
+    const status = { id: 'V3-1', status: 'queued', total: 3, results: null, job_type: 'Bulk Create Ticket' };
+    expect(jobsIn({ job_status: status })).toEqual([
+      { id: 'V3-1', status: 'queued', total: 3, results: null, jobType: 'Bulk Create Ticket' },
+    ]);
+    expect(jobsIn({ job_statuses: [status, null, { id: 7 }] })).toHaveLength(1);
+    expect(jobsIn('nonsense')).toEqual([]);
+  });
+});
+
+describe('polling a job', () => {
+  it('is timed by its size, so that one look mostly suffices', () => {
+    expect(pollInMs(100, 0)).toBeGreaterThan(16_000);
+    expect(pollInMs(100, 0)).toBeLessThan(20_000);
+    expect(pollInMs(1, 0)).toBeLessThan(4_000);
+  });
+
+  it('gets rarer, within a bound', () => {
+    expect(pollInMs(100, 2)).toBeGreaterThan(pollInMs(100, 1));
+    expect(pollInMs(100, 50)).toBe(60_000);
+  });
+});

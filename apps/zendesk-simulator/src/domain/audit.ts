@@ -3,7 +3,7 @@ import { isoOf } from './calendar.js';
 import type { MarkedEffect, WindowEntry } from './books.js';
 import type { Json, JsonObject } from './json.js';
 import type { ForeignTraffic } from './options.js';
-import { digitsOf } from './users.js';
+import { digitsOf } from './user-index.js';
 import type { World } from './world.js';
 
 const LISTED_LIMIT_ITEMS = 100;
@@ -147,11 +147,7 @@ function refusalsOf(world: World): { ours: number; foreign: number; injected: nu
     if (isForeign(world, caller)) foreign += totals.refusedByLimit;
     else ours += totals.refusedByLimit;
   }
-  const perLimit: Record<string, number> = {};
-  for (const [limit, windows] of world.books.windows)
-    for (const window of windows.values())
-      for (const { refused } of window.callers.values())
-        if (refused > 0) perLimit[limit] = (perLimit[limit] ?? 0) + refused;
+  const perLimit = Object.fromEntries(world.books.refusedPerLimit);
   return { ours, foreign, injected, perLimit };
 }
 

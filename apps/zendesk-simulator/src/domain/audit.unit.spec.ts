@@ -104,15 +104,37 @@ describe('the audit', () => {
     expect(them.control('GET', '/audit')).toMatchObject({ ok: true, refusals: { ours: 0, foreign: 1 } });
   });
 
-  it('finds a ticket changed more often than it may be', () => {
+  it('names the limit that refused, also where each ticket has its own', () => {
     const client = clientOf({ endpointLimits: { 'per-ticket-updates': 1 } });
     client.post('tickets', { ticket: marked(['c-1']) });
     client.put('tickets/1', { ticket: {} });
     client.put('tickets/1', { ticket: {} });
     expect(client.control('GET', '/audit')).toMatchObject({
       ok: false,
-      exceeded: { scoped: [{ limit: 'per-ticket-updates', calls: 2 }] },
+      exceeded: { scoped: [] },
+      refusals: { ours: 1, perLimit: { 'per-ticket-updates': 1 } },
     });
+  });
+
+  it('finds a ticket changed more often in a true window than it may be', () => {
+    const options = { latencyScale: 0, edgeLagMs: 1000, endpointLimits: { 'per-ticket-updates': 5 } };
+    const simulator = new Simulator(options, START_MS);
+    const windowMs = Math.ceil(START_MS / 600_000) * 600_000;
+    const client = new VirtualClient(simulator, { startMs: START_MS, caller: 'us' });
+    client.post('tickets', { ticket: marked(['c-1']) });
+    const updates = (count: number): void => {
+      for (let sent = 0; sent < count; sent += 1) client.put('tickets/1', { ticket: {} });
+    };
+    for (let window = 0; window < 20; window += 1) {
+      client.nowMs = windowMs + window * 1_200_000 - 1000;
+      updates(1);
+      client.nowMs += 1050;
+      updates(2);
+      client.nowMs += 30_000;
+      updates(4);
+    }
+    const scoped = objectOf(objectOf(client.control('GET', '/audit'))?.['exceeded'])?.['scoped'];
+    expect(scoped).toContainEqual(expect.objectContaining({ limit: 'per-ticket-updates', calls: 6, max: 5 }));
   });
 
   it('reads marks where it is told to', () => {

@@ -79,6 +79,7 @@ export interface Books {
   readonly scoped: Map<string, ScopedWindow>;
   readonly violations: ScopedViolation[];
   readonly callers: Map<string, { calls: number; counted: number; refusedByLimit: number; refusedByFault: number }>;
+  readonly refusedPerLimit: Map<string, number>;
   readonly statuses: Map<number, number>;
   readonly kinds: Map<string, number>;
   readonly effects: MarkedEffect[];
@@ -96,6 +97,7 @@ export function emptyBooks(): Books {
     scoped: new Map(),
     violations: [],
     callers: new Map(),
+    refusedPerLimit: new Map(),
     statuses: new Map(),
     kinds: new Map(),
     effects: [],
@@ -124,6 +126,8 @@ export function writeCall(books: Books, entry: CallEntry, cause: RefusalCause | 
   if (entry.counted) totals.counted += 1;
   if (cause === 'limit') totals.refusedByLimit += 1;
   if (cause === 'injected') totals.refusedByFault += 1;
+  if (cause === 'limit' && entry.refusedBy !== undefined)
+    books.refusedPerLimit.set(entry.refusedBy, (books.refusedPerLimit.get(entry.refusedBy) ?? 0) + 1);
   books.statuses.set(entry.status, (books.statuses.get(entry.status) ?? 0) + 1);
   books.kinds.set(entry.kind, (books.kinds.get(entry.kind) ?? 0) + 1);
 }

@@ -5,7 +5,8 @@
 import { auditOf, booksOf, effectsOf, type Expectation } from './audit.js';
 import { clearBooks, countInWindow, writeCall } from './books.js';
 import { isoOf, isTimeZone } from './calendar.js';
-import { addFault, FAULTS_LIMIT, type FaultEffect, type FaultMatch, type FaultOrder } from './faults.js';
+import { faultOrderOf, Refused } from './fault-orders.js';
+import { addFault, FAULTS_LIMIT } from './faults.js';
 import { startForeign } from './foreign.js';
 import { chaosOf } from './chaos.js';
 import { advance } from './handle.js';
@@ -57,8 +58,6 @@ interface Ask {
   readonly query: URLSearchParams;
   readonly id: string | undefined;
 }
-
-class Refused extends Error {}
 
 /** Serves a request to the control door. */
 export function control(state: Controlled, request: ControlRequest): ControlAnswer {
@@ -219,46 +218,11 @@ function faultsOf(world: World): Json {
   return { faults: inForce as unknown as Json[], outage: outage ? { ...outage } : null };
 }
 
-const EFFECTS: readonly string[] = ['silence', 'reset', 'status', 'slow', 'late', 'edge429', 'headers', 'clock', 'job'];
-const NEEDS_WHEN: readonly string[] = ['silence', 'reset', 'status', 'slow'];
-const NEEDED_NUMBERS: Readonly<Record<string, string>> = {
-  status: 'status',
-  slow: 'delayMs',
-  late: 'arriveInMs',
-  clock: 'offsetMs',
-};
-
 function orderFaults({ state, body, list }: Ask): Json {
   const orders = (list ?? [body]).map((item) => faultOrderOf(objectOf(item) ?? {}));
   const { faults, nowMs } = state.world;
   if (faults.inForce.length + orders.length > FAULTS_LIMIT) throw new Refused(`at most ${FAULTS_LIMIT} faults`);
   return { faults: orders.map((order) => addFault(faults, order, nowMs)) as unknown as Json[] };
-}
-
-function faultOrderOf(order: JsonObject): FaultOrder {
-  const effect = objectOf(order['effect']);
-  const type = textOf(effect?.['type']) ?? '';
-  if (!effect || !EFFECTS.includes(type)) throw new Refused(`effect.type must be one of ${EFFECTS.join(', ')}`);
-  if (NEEDS_WHEN.includes(type) && effect['when'] !== 'before' && effect['when'] !== 'after')
-    throw new Refused('effect.when must be before or after');
-  const needed = NEEDED_NUMBERS[type];
-  if (needed !== undefined && typeof effect[needed] !== 'number')
-    throw new Refused(`effect.${needed} must be a number`);
-  if (type === 'job' && !['stuck', 'slow', 'killed', 'failed', 'items-fail'].includes(textOf(effect['outcome']) ?? ''))
-    throw new Refused('effect.outcome must be stuck, slow, killed, failed or items-fail');
-  const number = (name: string): number | undefined => {
-    const value = order[name];
-    if (value !== undefined && (typeof value !== 'number' || value < 0)) throw new Refused(`${name} must be a number`);
-    return value;
-  };
-  const numbers = {
-    probability: number('probability'),
-    skip: number('skip'),
-    count: number('count'),
-    forMs: number('forMs'),
-  };
-  const given = Object.fromEntries(Object.entries(numbers).filter(([, value]) => value !== undefined));
-  return { match: (objectOf(order['match']) ?? {}) as FaultMatch, effect: effect as unknown as FaultEffect, ...given };
 }
 
 /** `{share}`: every kind of fault befalls that share of the calls it can befall; 0 ends it. Other faults stay. */

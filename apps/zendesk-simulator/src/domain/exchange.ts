@@ -46,6 +46,10 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** Content types of answers. */
+export const JSON_TYPE = 'application/json; charset=utf-8';
+export const TEXT_TYPE = 'text/plain; charset=utf-8';
+
 /** An answer with a JSON body. */
 export function answer(status: number, body: Json, headers?: Readonly<Record<string, string>>): Answer {
   return headers ? { status, body, headers } : { status, body };

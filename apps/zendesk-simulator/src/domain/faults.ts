@@ -146,8 +146,8 @@ export function faultsFor(state: FaultState, subject: FaultSubject, at: { nowMs:
   for (const fault of state.inForce) {
     if (fault.left === 0 || (fault.untilMs !== null && at.nowMs >= fault.untilMs)) continue;
     if (!matches(fault.match, subject)) continue;
-    const decidesFate = !['headers', 'clock', 'job'].includes(fault.effect.type);
-    if (decidesFate && fateDecided) continue;
+    const isFate = decidesFate(fault.effect);
+    if (isFate && fateDecided) continue;
     if (fault.skip > 0) {
       fault.skip -= 1;
       continue;
@@ -155,10 +155,15 @@ export function faultsFor(state: FaultState, subject: FaultSubject, at: { nowMs:
     if (fault.probability < 1 && at.random.next() >= fault.probability) continue;
     if (fault.left !== null) fault.left -= 1;
     fault.happened += 1;
-    if (decidesFate) fateDecided = true;
+    if (isFate) fateDecided = true;
     befalling.push(fault);
   }
   return befalling;
+}
+
+/** Whether an effect decides what becomes of a call; the others only add to it. */
+export function decidesFate({ type }: FaultEffect): boolean {
+  return type !== 'headers' && type !== 'clock' && type !== 'job';
 }
 
 /** The outage in force at this instant, if any. */

@@ -5,7 +5,7 @@
 import { type Answer, answer } from './exchange.js';
 import { type Call, linkTo, memberOf } from './call.js';
 import { badRequest, recordNotFound, tooManyJobs, tooManyValues } from './errors.js';
-import type { FaultEffect } from './faults.js';
+import type { Fault, FaultEffect } from './faults.js';
 import { type JsonObject, wholeNumberOf } from './json.js';
 import { listAnswer } from './pagination.js';
 import { hexFrom, shuffledIndexes } from './random.js';
@@ -22,6 +22,12 @@ const SHOW_MANY_LIMIT_JOBS = 100;
 
 /** The fault of a job, where one was injected. */
 export type JobFault = Extract<FaultEffect, { type: 'job' }>;
+
+/** The fault among these that befalls the job a call submits. */
+export function jobFaultOf(faults: readonly Fault[]): JobFault | undefined {
+  const effect = faults.find((fault) => fault.effect.type === 'job')?.effect;
+  return effect?.type === 'job' ? effect : undefined;
+}
 
 interface Plan {
   readonly kind: Job['kind'];

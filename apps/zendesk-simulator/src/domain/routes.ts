@@ -37,7 +37,7 @@ import {
   postUser,
   putUser,
   refuseManyUsers,
-} from './users.js';
+} from './user-calls.js';
 import { postDisplay } from './voice.js';
 
 /** One call of the API. */

@@ -9,7 +9,8 @@ import { type Json, objectOf } from './json.js';
 import { listAnswer } from './pagination.js';
 import type { Ticket, User } from './records.js';
 import { ticketHolds, ticketObject } from './ticket-answers.js';
-import { searchUsers, userOnTheWire } from './users.js';
+import { searchUsers } from './user-index.js';
+import { userOnTheWire } from './users.js';
 import type { World } from './world.js';
 
 /** GET /search?query= */

@@ -17,7 +17,7 @@ interface Showing {
 /** A simulated instant as callers are shown it, epoch milliseconds. */
 export function shownMs({ options }: Showing, ms: number): number {
   const { speed, behindMs } = options.shownClock;
-  return speed === 1 && behindMs === 0 ? ms : (ms + behindMs) / speed;
+  return speed === 1 && behindMs === 0 ? ms : Math.round((ms + behindMs) / speed);
 }
 
 /** A simulated instant as ISO text on the caller's clock. */

@@ -3,6 +3,7 @@
  * integration makes, each answered in full, with all limits counted and all books kept.
  */
 import { Simulator } from '../../apps/zendesk-simulator/src/domain/simulator.js';
+import { median } from './bench.js';
 
 const START_MS = Date.UTC(2026, 0, 5, 8);
 const CALLS_PER_ROUND = 100_000;
@@ -46,7 +47,7 @@ export async function run(options: { quick: boolean }): Promise<SimulatorBench> 
     await Promise.resolve();
   }
   if (bytes === 0) throw new Error('the answers were empty');
-  const callsPerSecond = rounds.toSorted((left, right) => left - right)[Math.floor(rounds.length / 2)] ?? 0;
+  const callsPerSecond = median(rounds);
   const timesRealTime = Math.round((callsPerSecond * GAP_MS) / 1000);
   return { callsPerSecond, rounds, calls: made, tickets: simulator.world.ticketIds.length, refused, timesRealTime };
 }

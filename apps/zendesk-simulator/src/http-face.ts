@@ -92,9 +92,12 @@ export class HttpFace implements OnApplicationShutdown {
     reply satisfies never;
   }
 
-  /** At other speeds than 1 every answer tells the speed. */
-  private headersOf(reply: Extract<Reply, { kind: 'answer' }>): Readonly<Record<string, string>> {
-    return this.clock.speed === 1 ? reply.headers : { ...reply.headers, 'x-simulator-speed': String(this.clock.speed) };
+  /** With the length of the body; at other speeds than 1 every answer tells the speed. */
+  private headersOf(reply: Extract<Reply, { kind: 'answer' }>): Record<string, string> {
+    const headers: Record<string, string> = { ...reply.headers };
+    if (reply.status !== 204) headers['content-length'] = String(Buffer.byteLength(reply.body));
+    if (this.clock.speed !== 1) headers['x-simulator-speed'] = String(this.clock.speed);
+    return headers;
   }
 }
 

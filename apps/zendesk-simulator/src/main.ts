@@ -2,7 +2,12 @@ import { startSimulator } from './start-simulator.js';
 import { readSettings } from './simulator.settings.js';
 
 const settings = readSettings(process.argv.slice(2));
-const simulator = await startSimulator(settings);
+const simulator = await startSimulator(settings).catch((error: unknown) => {
+  process.stderr.write(
+    `zendesk-simulator could not start: ${error instanceof Error ? error.message : String(error)}\n`,
+  );
+  process.exit(1);
+});
 const { url } = simulator;
 
 process.stdout.write(

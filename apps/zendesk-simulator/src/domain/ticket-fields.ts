@@ -2,7 +2,7 @@
 import { type FieldError } from './errors.js';
 import { type Json, type JsonObject, listOf, objectOf, textOf, wholeNumberOf } from './json.js';
 import type { FieldValue } from './records.js';
-import { bodyOfComment, commentOf, importedComments } from './ticket-history.js';
+import { bodyOfComment, commentOf, importedComments } from './ticket-comments.js';
 import { createUser, userErrors, userInputOf } from './users.js';
 import type { Hand } from './tickets.js';
 import type { World } from './world.js';

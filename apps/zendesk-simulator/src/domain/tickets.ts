@@ -7,6 +7,7 @@ import type { FieldError } from './errors.js';
 import { type JsonObject, objectOf, textOf, wholeNumberOf } from './json.js';
 import type { Audit, Ticket, TicketStatus, User } from './records.js';
 import { isoAt, simulatedMs } from './shown-clock.js';
+import { bodyOfComment, commentOf, uploadsOf } from './ticket-comments.js';
 import {
   BLANK_COMMENT,
   CLOSED,
@@ -17,7 +18,7 @@ import {
   requesterOf,
   tagsOf,
 } from './ticket-fields.js';
-import { addAudit, bodyOfComment, commentOf, uploadsOf } from './ticket-history.js';
+import { addAudit } from './ticket-history.js';
 import type { World } from './world.js';
 
 const BRAND_ID = 360_000_000_001;

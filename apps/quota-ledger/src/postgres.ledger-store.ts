@@ -1,5 +1,5 @@
 import type { AccountName } from '#contracts';
-import type { Ownership, Tx } from '#postgres';
+import type { Ownership, Prepared, Tx } from '#postgres';
 import { memoryMs, type StoredAccount } from './domain/rebuild.js';
 import { openBooks } from './domain/books.js';
 import type { Grant } from './domain/grant.js';
@@ -16,15 +16,10 @@ import {
   type UsageBuckets,
   type VersionChanges,
 } from './ledger.store.js';
-import { addUsage } from './sql/add-usage.js';
-import { deleteHolds } from './sql/delete-holds.js';
-import { findGrantsById } from './sql/find-grants-by-id.js';
-import { findGrantsByRequest } from './sql/find-grants-by-request.js';
+import { gatherTurn } from './sql/gather-turn.js';
 import { grantOf } from './sql/grant-row.js';
-import { insertEvents } from './sql/insert-events.js';
-import { insertGrants } from './sql/insert-grants.js';
-import { insertHolds } from './sql/insert-holds.js';
 import { insertVersions } from './sql/insert-versions.js';
+import { neverScanTables } from './sql/never-scan-tables.js';
 import { type PrunedTable, pruneRows } from './sql/prune-rows.js';
 import { raiseEpoch } from './sql/raise-epoch.js';
 import { readClock } from './sql/read-clock.js';
@@ -34,10 +29,8 @@ import { readGrants } from './sql/read-grants.js';
 import { readHolds } from './sql/read-holds.js';
 import { readUsage } from './sql/read-usage.js';
 import { readVersions, type VersionRow } from './sql/read-versions.js';
-import { recordClosings } from './sql/record-closings.js';
-import { recordForeign } from './sql/record-foreign.js';
+import { recordTurn } from './sql/record-turn.js';
 import { setOpenSince } from './sql/set-open-since.js';
-import { updateGrants } from './sql/update-grants.js';
 
 /** Rows removed by one statement of pruning. */
 const PRUNED_ROWS_LIMIT = 5_000;
@@ -45,8 +38,8 @@ const PRUNED_ROWS_LIMIT = 5_000;
 /** This process is no longer the newest owner: another has raised the epoch. */
 export class EpochPassed extends Error {
   readonly code = 'epoch_passed';
-  constructor(own: number, newest: number) {
-    super(`this owner's epoch is ${own}, but ${newest} has begun`);
+  constructor(own: number) {
+    super(`this owner's epoch ${own} is over: another has begun`);
     this.name = 'EpochPassed';
   }
 }
@@ -58,7 +51,7 @@ export class EpochPassed extends Error {
 export class PostgresLedgerStore implements LedgerStore {
   private constructor(
     private readonly ownership: Ownership,
-    private readonly partition: number,
+    readonly partition: number,
     readonly epoch: number,
     /** For reading what needs no ownership: other connections, so that it holds no turn up. */
     private readonly reader: Pick<Tx, 'query'>,
@@ -66,7 +59,10 @@ export class PostgresLedgerStore implements LedgerStore {
 
   /** Begins a new epoch on the lock just taken. */
   static async begin(ownership: Ownership, partition: number, reader: Pick<Tx, 'query'>): Promise<PostgresLedgerStore> {
-    const epoch = await ownership.transaction((tx) => raiseEpoch(tx, partition));
+    const epoch = await ownership.transaction(async (tx) => {
+      await neverScanTables(tx);
+      return raiseEpoch(tx, partition);
+    });
     return new PostgresLedgerStore(ownership, partition, epoch, reader);
   }
 
@@ -99,12 +95,12 @@ export class PostgresLedgerStore implements LedgerStore {
     );
   }
 
-  turn(asked: Asked, decide: (gathered: Gathered) => LedgerChanges): Promise<void> {
-    return this.ownership.transaction(async (tx) => {
-      const gathered = await this.gather(tx, asked);
-      const changes = decide(gathered);
-      await this.record(tx, changes, gathered.nowMs);
-    });
+  /** Two statements, and no transaction around them: nothing else writes, and the second is atomic by itself. */
+  async turn(asked: Asked, decide: (gathered: Gathered) => LedgerChanges): Promise<void> {
+    const gathered = await this.gather(asked);
+    const changes = decide(gathered);
+    if (changes.isEmpty()) return;
+    if (!(await recordTurn(this.ownership, this, changes, gathered.nowMs))) throw new EpochPassed(this.epoch);
   }
 
   async versions(): Promise<ReadonlyMap<AccountName, readonly StoredVersion[]>> {
@@ -115,7 +111,8 @@ export class PostgresLedgerStore implements LedgerStore {
     return this.ownership.transaction(async (tx) => {
       const { nowMs } = await this.clock(tx);
       await insertVersions(tx, versions, nowMs);
-      await this.record(tx, changes, nowMs);
+      const onTx = { statement: <R>({ text }: Prepared, params: readonly unknown[]) => tx.query<R>(text, params) };
+      await recordTurn(onTx, this, changes, nowMs);
     });
   }
 
@@ -156,34 +153,23 @@ export class PostgresLedgerStore implements LedgerStore {
 
   private async clock(tx: Tx): Promise<{ readonly nowMs: number; readonly openSinceMs: number }> {
     const reading = await readClock(tx, this.partition);
-    if (reading.epoch !== this.epoch) throw new EpochPassed(this.epoch, reading.epoch);
+    if (reading.epoch !== this.epoch) throw new EpochPassed(this.epoch);
     return reading;
   }
 
-  private async gather(tx: Tx, asked: Asked): Promise<Gathered> {
-    const { nowMs } = await this.clock(tx);
+  private async gather({ requests, grantIds }: Asked): Promise<Gathered> {
+    const rows = await gatherTurn(this.ownership, this.partition, requests, grantIds);
+    const { nowMs, epoch } = rows[0]!;
+    if (epoch !== this.epoch) throw new EpochPassed(this.epoch);
     const byRequest = new Map<string, Grant>();
-    if (asked.requests.length > 0)
-      for (const row of await findGrantsByRequest(tx, asked.requests))
-        byRequest.set(foundKey(row.account, row.integration, row.request_id), grantOf(row));
     const byId = new Map<string, Grant & { account: string }>();
-    if (asked.grantIds.length > 0)
-      for (const row of await findGrantsById(tx, asked.grantIds))
-        byId.set(row.id, { ...grantOf(row), account: row.account });
+    for (const row of rows) {
+      if (row.id === null) continue;
+      const grant = { ...grantOf(row), account: row.account };
+      byRequest.set(foundKey(row.account, row.integration, row.request_id), grant);
+      byId.set(row.id, grant);
+    }
     return { nowMs, byRequest, byId };
-  }
-
-  private async record(tx: Tx, changes: LedgerChanges, nowMs: number): Promise<void> {
-    const { grantsMade, grantsChanged, minutes, days, holdsTaken, holdsReleased, closings, foreign, events } = changes;
-    if (grantsMade.size > 0) await insertGrants(tx, [...grantsMade.values()]);
-    if (grantsChanged.size > 0) await updateGrants(tx, [...grantsChanged.values()]);
-    if (minutes.size > 0) await addUsage(tx, 'usage_minute', [...minutes.values()]);
-    if (days.size > 0) await addUsage(tx, 'usage_day', [...days.values()]);
-    if (holdsTaken.length > 0) await insertHolds(tx, holdsTaken);
-    if (holdsReleased.length > 0) await deleteHolds(tx, holdsReleased);
-    if (closings.length > 0) await recordClosings(tx, closings);
-    if (foreign.length > 0) await recordForeign(tx, foreign);
-    if (events.length > 0) await insertEvents(tx, events, nowMs);
   }
 }
 

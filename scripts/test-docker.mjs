@@ -47,6 +47,9 @@ function testOnContainers() {
       path.join(root, 'node_modules/jest/bin/jest.js'),
       '--selectProjects',
       'integration',
+      // How servers are started without Docker is none of Docker's business.
+      '--testPathIgnorePatterns=/node_modules/',
+      '--testPathIgnorePatterns=/libs/embedded/',
     ],
     { cwd: root, stdio: ['inherit', 2, 2], env: { ...process.env, TEST_INFRA: 'containers' } },
   );

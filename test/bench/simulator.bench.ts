@@ -6,9 +6,11 @@ import { Simulator } from '../../apps/zendesk-simulator/src/domain/simulator.js'
 import { median } from './bench.js';
 
 const START_MS = Date.UTC(2026, 0, 5, 8);
-const CALLS_PER_ROUND = 100_000;
-const ROUNDS = 5;
-const QUICK_ROUNDS = 2;
+/** Not measured: until then the code isn't compiled for speed. */
+const WARM_UP_CALLS = 40_000;
+const CALLS_PER_ROUND = 50_000;
+const ROUNDS = 9;
+const QUICK_ROUNDS = 3;
 /** 2,500 calls a minute, as the largest licence allows. */
 const GAP_MS = 24;
 
@@ -26,10 +28,9 @@ export interface SimulatorBench extends Record<string, unknown> {
 
 /** Measures the simulator. */
 export async function run(options: { quick: boolean }): Promise<SimulatorBench> {
-  const simulator = new Simulator(
-    { licence: 'high-volume', endpointLimits: { 'tickets-update': null, 'tickets-create': null } },
-    START_MS,
-  );
+  const simulator = newSimulator();
+  const warmingUp = newSimulator();
+  for (let sent = 0; sent < WARM_UP_CALLS; sent += 1) warmingUp.call(requestOf(sent), START_MS + sent * GAP_MS);
   const rounds: number[] = [];
   let made = 0;
   let refused = 0;
@@ -50,6 +51,11 @@ export async function run(options: { quick: boolean }): Promise<SimulatorBench> 
   const callsPerSecond = median(rounds);
   const timesRealTime = Math.round((callsPerSecond * GAP_MS) / 1000);
   return { callsPerSecond, rounds, calls: made, tickets: simulator.world.ticketIds.length, refused, timesRealTime };
+}
+
+function newSimulator(): Simulator {
+  const endpointLimits = { 'tickets-update': null, 'tickets-create': null };
+  return new Simulator({ licence: 'high-volume', endpointLimits }, START_MS);
 }
 
 const HEADERS = {

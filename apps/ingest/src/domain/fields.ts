@@ -11,6 +11,7 @@ const canonicalNames = new Map<string, string>();
 /** Spellings remembered, so that a hostile sender can't fill the memory with made-up keys. */
 const MAX_REMEMBERED_SPELLINGS = 2_000;
 
+const PLAIN_WORD = /^[a-z0-9]+$/;
 const NOTHING: Fields = new Map();
 
 /** True for a JSON object (not null, not an array). */
@@ -50,6 +51,7 @@ export function listOf(value: unknown, most: number): readonly unknown[] {
 /** A word for comparing: `dispositionSubmitted`, `VA_connected` → `dispositionsubmitted`, `vaconnected`; null where there is none. */
 export function wordOf(value: unknown): string | null {
   if (typeof value !== 'string' || value.length > MAX_KEY_LENGTH) return null;
+  if (PLAIN_WORD.test(value)) return value;
   const word = value.toLowerCase().replace(/[^a-z0-9]/g, '');
   return word === '' ? null : word;
 }

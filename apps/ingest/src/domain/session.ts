@@ -92,23 +92,24 @@ function linkIn(value: unknown): string | null {
 
 const END_FIELDS = ['state', 'status', 'substatus', 'deflection', 'finishreason', 'failreason'] as const;
 
-/** The words that tell how a session went (`finished`, `voicemail`, `no_deflection`…), without those that deny it. */
-function endWords(session: Fields): readonly string[] {
-  return END_FIELDS.map((name) => wordOf(session.get(name)) ?? '').filter((word) => !/^(?:not|no)/.test(word));
+/** True where one of the words that tell how a session went (`finished`, `voicemail`…) has `part` in it, and doesn't begin by denying it (`no_deflection`). */
+function endedWith(session: Fields, part: string): boolean {
+  return END_FIELDS.some((name) => {
+    const word = wordOf(session.get(name));
+    return word !== null && word.includes(part) && !word.startsWith('no');
+  });
 }
 
 /** True where the customer left a voicemail. */
 export function isVoicemail(session: Fields, sessionType: string | null): boolean {
   const reason = wordOf(session.get('voicemailreason'));
   if (reason !== null && reason !== 'notvoicemail') return true;
-  return (
-    sessionType?.toLowerCase().includes('voicemail') === true || endWords(session).some((w) => w.includes('voicemail'))
-  );
+  return sessionType?.toLowerCase().includes('voicemail') === true || endedWith(session, 'voicemail');
 }
 
 /** True where the source itself says that the customer gave up, or (chats) went away unserved. */
 export function saysAbandoned(session: Fields): boolean {
-  return endWords(session).some((word) => word.includes('abandon'));
+  return endedWith(session, 'abandon');
 }
 
 /** True where the customer was sent elsewhere (callback, message, another number): not abandoned. */

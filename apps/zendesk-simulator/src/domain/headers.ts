@@ -41,9 +41,10 @@ export function headersOf(material: HeaderMaterial): Record<string, string> {
   };
   if (material.contentType !== undefined) headers['content-type'] = material.contentType;
   headers['x-zendesk-api-version'] = 'v2';
-  headers['x-request-id'] = `sim-${material.id.toString(16).padStart(12, '0')}`;
-  headers['x-runtime'] = (material.tookMs / 1000).toFixed(6);
-  headers['etag'] = `W/"${material.id.toString(16).padStart(16, '0')}"`;
+  const hexId = material.id.toString(16).padStart(16, '0');
+  headers['x-request-id'] = `sim-${hexId}`;
+  headers['x-runtime'] = String(material.tookMs / 1000);
+  headers['etag'] = `W/"${hexId}"`;
   if (spelling !== 'none') limitHeaders(headers, material.draws);
   if (material.unknownParameters.length > 0)
     headers['x-zendesk-api-warn'] =

@@ -105,13 +105,20 @@ export function rulesOf(options: SimulatorOptions): LimitRule[] {
     },
     {
       ...endpoint,
+      name: 'user-updates-second',
+      windowMs: 1000,
+      max: 1,
+      kinds: userWrites,
+      toldBy: 'create-update-user',
+    },
+    {
+      ...endpoint,
       name: 'user-updates',
       max: 5,
       scope: 'target-user',
       kinds: userWrites,
       toldBy: 'create-update-user',
     },
-    { ...endpoint, name: 'user-updates-second', windowMs: 1000, max: 1, kinds: userWrites, toldBy: undefined },
     {
       ...endpoint,
       name: 'tickets-index',

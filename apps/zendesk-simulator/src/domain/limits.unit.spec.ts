@@ -168,11 +168,13 @@ describe('limits below the account’s', () => {
       client.post('users/create_or_update', { user: { name: 'Ada', external_id: 'u-1' } }).status;
     expect(write()).toBe(201);
     expect(write()).toBe(429);
-    const later = times(5, () => {
+    const { headers } = client.put('users/1', { user: {} });
+    expect(headers['zendesk-ratelimit-create-update-user']).toBe('total=1; remaining=0; resets=1');
+    const later = times(6, () => {
       client.nowMs += 1000;
       return { status: write() };
     });
-    expect(later).toEqual([200, 200, 200, 200, 429]);
+    expect(later).toEqual([200, 200, 200, 200, 200, 429]);
   });
 
   it('let ten incremental exports through', () => {

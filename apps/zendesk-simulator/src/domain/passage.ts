@@ -8,6 +8,7 @@ import { type Route, routeOf, unknownQueryOf } from './routes.js';
 import type { World } from './world.js';
 
 const API_PREFIX = '/api/v2/';
+const NONE: readonly never[] = [];
 
 /** How a request fares, worked out step by step. */
 export interface Passage {
@@ -49,7 +50,7 @@ export function understand(request: SimulatorRequest, world: World, exchange: Ex
   const subject = { method, path, kind, caller, body: request.body };
   const faults =
     world.faults.inForce.length === 0
-      ? []
+      ? NONE
       : faultsFor(world.faults, subject, { nowMs: world.nowMs, random: world.random });
   const fate = faults.find(({ effect }) => decidesFate(effect))?.effect;
   const entry: CallEntry = {
@@ -62,7 +63,7 @@ export function understand(request: SimulatorRequest, world: World, exchange: Ex
     status: 0,
     fate: 'answer',
     refusedBy: undefined,
-    faults: faults.map(({ id }) => id),
+    faults: faults.length === 0 ? NONE : faults.map(({ id }) => id),
     bodyBytes: request.bodyBytes ?? request.body?.length ?? 0,
     counted: false,
   };

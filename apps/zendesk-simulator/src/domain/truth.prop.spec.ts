@@ -28,7 +28,7 @@ describe('under chaos', () => {
           else expect(made).toBeLessThanOrEqual(1);
         });
       }),
-      { numRuns: 40 },
+      { numRuns: 12 },
     );
   });
 
@@ -47,7 +47,7 @@ describe('under chaos', () => {
         client.nowMs += LONG_AFTER_MS;
         for (let index = 0; index < 30; index += 1) expect(ticketsWith(client, `call-${index}`)).toBe(1);
       }),
-      { numRuns: 40 },
+      { numRuns: 12 },
     );
   });
 
@@ -76,7 +76,7 @@ describe('under chaos', () => {
           expect(client.control('GET', `/tickets?id=${ticketId}`)).toMatchObject({ tickets: [{ external_id }] });
         });
       }),
-      { numRuns: 30 },
+      { numRuns: 12 },
     );
   });
 });

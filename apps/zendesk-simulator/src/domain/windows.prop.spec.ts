@@ -50,7 +50,7 @@ describe('the account’s windows', () => {
           }
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   });
 
@@ -75,7 +75,7 @@ describe('the account’s windows', () => {
         expect(objectOf(audit?.['exceeded'])?.['count']).toBe(exceeded);
         expect(objectOf(audit?.['refusals'])?.['ours']).toBe(refused);
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   });
 });

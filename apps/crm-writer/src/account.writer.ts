@@ -46,6 +46,8 @@ export interface AccountWriterBounds {
 const IDLE_POLL_MS = 1_000;
 const TROUBLE_WAIT_MS = 1_000;
 const MAX_HOLDS_PER_RELEASE = 50;
+/** Read beyond what may start, for those that turn out to be held by something. */
+const SPARE_INTERACTIONS = 8;
 const MAX_BULKS_PER_LISTING = 100;
 
 /**
@@ -136,7 +138,9 @@ export class AccountWriter {
     if (isDue(due.lapseInMs)) await store.lapse(account);
     if (isDue(due.contactCallInMs)) await store.freeContacts(account);
     if (due.holds) this.#releaseHolds();
-    if (this.#room() > 0) await this.#startAsking(due);
+    // At most half of the room: what is new must not wait until a whole job in doubt has been looked up.
+    const asksRoom = Math.max(1, Math.floor(this.#room() / 2));
+    if (this.#room() > 0) await this.#startAsking(due, asksRoom);
     if (this.#room() > 0) await this.#startWriting();
     const opensInMs = (opensAt(maker.gate, clock.monotonicMs()) ?? Infinity) - clock.monotonicMs();
     return Math.min(IDLE_POLL_MS, Math.max(opensInMs, 1), this.#nextDelayedInMs(), ...dueLater(due));
@@ -149,7 +153,7 @@ export class AccountWriter {
   }
 
   /** What is in doubt and what runs at the CRM comes first: others wait behind it. */
-  async #startAsking(due: NextDue): Promise<void> {
+  async #startAsking(due: NextDue, room: number): Promise<void> {
     const { store, newId } = this.options;
     const { account } = this;
     const jobsDue = isDue(due.jobInMs) && this.#may('jobs.show') && !this.#taken.has('poll');
@@ -164,10 +168,10 @@ export class AccountWriter {
       if (bulks.length > 0) this.#start(listId, ['list'], () => this.#batch.list(bulks, known, listId));
     }
     if (isDue(due.againInMs) && this.#may('tickets.create'))
-      for (const call of await store.callsToSendAgain(account, Math.max(this.#room(), 0), [...this.#tasks.keys()]))
+      for (const call of await store.callsToSendAgain(account, room, [...this.#tasks.keys()]))
         this.#start(call.callId, [call.item.interactionId], () => this.#single.sendAgain(call));
     if (isDue(due.itemInMs))
-      for (const item of await store.itemsToAsk(account, Math.max(this.#room(), 0), this.#excluded())) {
+      for (const item of await store.itemsToAsk(account, room, this.#excluded())) {
         if (!this.#may(item.ticketId === null ? 'tickets.list' : 'tickets.audits')) continue;
         const callId = newId();
         this.#start(callId, [item.interactionId], () => this.#resolver.resolve(item, callId));
@@ -187,7 +191,7 @@ export class AccountWriter {
       fewestPerJob: this.options.config.batching === 'always' ? 1 : FEWEST_WORTH_A_JOB,
       externalIdPrefix: this.options.config.crm.externalIdPrefix,
       contactOf: (contact) => standingIn(up, contact),
-      taken: this.#taken,
+      taken: new Set(this.#excluded()),
     });
     for (const { interactionId, because } of plan.held)
       if (because === 'contactRefused') await this.#parkForContact(interactionId, up);
@@ -220,7 +224,7 @@ export class AccountWriter {
       ['update', updates, counts.updates],
     ] as const) {
       if (waiting === 0) continue;
-      const limit = writer === 'batch' ? MAX_ITEMS_PER_JOB * 2 : this.#room();
+      const limit = writer === 'batch' ? MAX_ITEMS_PER_JOB * 2 : this.#room() + SPARE_INTERACTIONS;
       const up = await store.next(this.account, { sort, limit, exclude });
       interactions.push(...up.interactions);
       for (const [key, contact] of up.contacts) contacts.set(key, contact);

@@ -207,13 +207,14 @@ function effectOfSubmission(made: MadeCall, input: EffectInput): ItemEffect {
     case 'unsent':
       return { effect: 'waiting', inMs: 0, attempts: input.attempts, solo: false, code: made.reason };
     case 'lost':
-      return { effect: 'unknown', code: made.reason, askInMs: made.underWayForMs };
+      return { effect: 'unknown', code: made.reason, askInMs: made.underWayForMs, own: false };
     case 'answered': {
       const effect = effectOfVerdict(made.verdict, null, input);
       // A refusal of the whole says nothing of the single item: each goes alone from now on, which parks the guilty only.
       if (effect.effect === 'parked' || (effect.effect === 'waiting' && effect.solo))
         return { effect: 'waiting', inMs: 0, attempts: input.attempts + 1, solo: false, code: effect.code };
-      if (effect.effect === 'unknown') return { ...effect, askInMs: Math.max(effect.askInMs, input.underWayForMs) };
+      if (effect.effect === 'unknown')
+        return { ...effect, askInMs: Math.max(effect.askInMs, input.underWayForMs), own: false };
       return effect;
     }
     default:

@@ -9,6 +9,7 @@ import {
 } from '#contracts';
 import { draws, type LimitSet } from '#limits';
 import type { Log } from '#telemetry';
+import { callSeconds, callsMade, quotaRefusals } from './crm-writer.metrics.js';
 import {
   type AccountGate,
   closed,
@@ -102,7 +103,7 @@ const REFUSAL_TEXT_BYTES = 256;
  */
 export class CallMaker {
   #gate: AccountGate = OPEN_GATE;
-  readonly #standings = new Map<string, LimitStanding>();
+  readonly #standings = new Map<string, { readonly standing: LimitStanding; readonly atMs: number }>();
 
   constructor(private readonly options: CallMakerOptions) {}
 
@@ -110,11 +111,19 @@ export class CallMaker {
     return this.#gate;
   }
 
-  /** What the limits that this kind of call draws on had left when the ledger last told. */
+  /** What the limits that this kind of call draws on have left, as the ledger last told; windows over since count as full. */
   standingsFor(kind: CallKind): LimitStanding[] {
     return this.options.limits.limits
       .filter((limit) => draws(limit, kind) && (limit.scope === 'account' || limit.scope === 'endpoint'))
-      .flatMap(({ name }) => this.#standings.get(name) ?? []);
+      .flatMap(({ name, lengthMs }) => {
+        const told = this.#standings.get(name);
+        if (!told) return [];
+        const { standing, atMs } = told;
+        if (standing.resetsInMs === null) return [standing];
+        const resetsInMs = standing.resetsInMs - (this.options.clock.monotonicMs() - atMs);
+        if (resetsInMs > 0) return [{ ...standing, resetsInMs }];
+        return [{ ...standing, remaining: standing.max, resetsInMs: lengthMs }];
+      });
   }
 
   /** Makes one call from permission to record. Never rejects. */
@@ -124,10 +133,13 @@ export class CallMaker {
     const acquired = await quota.acquire(account, call);
     if (acquired.acquired !== 'granted') return this.#notGranted(call, acquired);
     const { grant } = acquired;
-    for (const standing of grant.remaining) this.#standings.set(standing.limit, standing);
+    for (const standing of grant.remaining)
+      this.#standings.set(standing.limit, { standing, atMs: clock.monotonicMs() });
     const claimed = await this.#claim(call, grant);
     if (claimed === 'changed' || claimed === 'unrecorded') {
       void quota.settle(account, grant.grantId, { settled: 'returned' });
+      // Nothing was sent, so no job will ever give them back.
+      if (grant.holdIds.length > 0) void quota.release(account, grant.holdIds);
       return claimed;
     }
     const answer = await this.#send(claimed, grant);
@@ -152,6 +164,7 @@ export class CallMaker {
         const scope = limits.limits.find(({ name }) => name === acquired.limit)?.scope;
         if (scope === 'ticket' || scope === 'user') return { delayedMs: retryInMs };
         this.#gate = closedKinds(this.#gate, [call.kind], nowMs + retryInMs);
+        quotaRefusals.inc({ account, kind: call.kind, limit: acquired.limit });
         return 'held';
       }
       case 'silent':
@@ -205,9 +218,28 @@ export class CallMaker {
       return { made: 'lost', reason: answer.reason, own, underWayForMs };
     }
     const verdict = judgeResponse(answer.response, call.effect);
+    const ofTicket = this.#limitOfOneTicket(verdict);
+    if (ofTicket)
+      return {
+        made: 'answered',
+        response: answer.response,
+        raw: answer.raw,
+        verdict: ofTicket,
+        own: false,
+        underWayForMs,
+      };
     const own = !isFailing(this.#gate);
     this.#moveGate(call.kind, verdict, nowMs);
     return { made: 'answered', response: answer.response, raw: answer.raw, verdict, own, underWayForMs };
+  }
+
+  /** A limit counted for each ticket or user holds back that one alone: its write waits, at no cost to itself or others. */
+  #limitOfOneTicket(verdict: Verdict): Verdict | null {
+    if (verdict.verdict !== 'waitForLimit' || verdict.name === null) return null;
+    const header = `zendesk-ratelimit-${verdict.name}`;
+    const limit = this.options.limits.limits.find(({ headers }) => headers.combined.includes(header));
+    if (limit?.scope !== 'ticket' && limit?.scope !== 'user') return null;
+    return { verdict: 'retryAfter', waitMs: verdict.waitMs, code: 'limit_of_ticket' };
   }
 
   #moveGate(kind: CallKind, verdict: Verdict, nowMs: number): void {
@@ -298,7 +330,9 @@ export class CallMaker {
       waitedMs: sentMs === null ? null : Math.round(sentMs - begunMonoMs),
       tookMs: sentMs === null ? null : Math.round(nowMs - sentMs),
     };
-    const { log } = this.options;
+    const { log, account } = this.options;
+    callsMade.inc({ account, kind: call.kind, verdict: fields.verdict });
+    if (sentMs !== null) callSeconds.observe({ account, kind: call.kind }, (nowMs - sentMs) / 1000);
     if (verdict?.verdict === 'done') log.info('crm call', fields);
     else log.warn('crm call', fields);
   }

@@ -14,6 +14,7 @@ import {
 import { HealthChecks, type Log } from '#telemetry';
 import { AccountWriters } from './account.writers.js';
 import { commandsTakenIn } from './crm-writer.metrics.js';
+import { usableCommand } from './domain/usable-command.js';
 import { LOG, WRITE_STORE } from './crm-writer.tokens.js';
 import type { WriteStore } from './write.store.js';
 
@@ -62,7 +63,10 @@ export class CommandConsumer implements OnApplicationShutdown {
   }
 
   async #takeIn(batch: readonly Delivered[]): Promise<Disposition[]> {
-    const parsed = batch.map(({ data }) => parseCommand(data));
+    const parsed = batch.map(({ data }) => {
+      const command = parseCommand(data);
+      return command.ok ? usableCommand(command.value) : command;
+    });
     const commands = parsed.flatMap((one): Command[] => (one.ok ? [one.value] : []));
     const taken = await this.store.takeIn(commands);
     for (const account of new Set(commands.map((command) => command.account))) {

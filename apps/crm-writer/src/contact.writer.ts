@@ -1,7 +1,7 @@
 import type { CallKind } from '#contracts';
 import type { CallEnd, MadeCall } from './call.maker.js';
 import { contactExternalId, type ContactStep, userOfPhone } from './domain/contact.js';
-import { nextAttempt } from './domain/next-attempt.js';
+import { MAX_ATTEMPTS, nextAttempt } from './domain/next-attempt.js';
 import type { PlannedContactStep } from './domain/plan-calls.js';
 import type { WriterTools } from './single.writer.js';
 import type { ContactRecord } from './write.store.js';
@@ -58,7 +58,9 @@ export class ContactWriter {
     const { step, attempts } = planned;
     if (made.made === 'unsent') return { is: 'step', step, inMs: 0, attempts };
     if (made.made === 'lost')
-      return step === 'search' ? this.#again(planned, null, made.own) : { is: 'unknown', askInMs: made.underWayForMs };
+      return step === 'search'
+        ? this.#again(planned, null, made.own)
+        : this.#unknown(planned, made.underWayForMs, made.own);
     const { verdict } = made;
     switch (verdict.verdict) {
       case 'done':
@@ -69,7 +71,11 @@ export class ContactWriter {
       case 'retryAfter':
         return this.#again(planned, verdict.waitMs, made.own);
       case 'unknown':
-        return { is: 'unknown', askInMs: Math.max(made.underWayForMs, (verdict.waitMs ?? 0) / this.tools.timeScale) };
+        return this.#unknown(
+          planned,
+          Math.max(made.underWayForMs, (verdict.waitMs ?? 0) / this.tools.timeScale),
+          made.own,
+        );
       case 'duplicate':
         // Made by an attempt whose answer was lost, or by somebody else with our external id: taken over as it is.
         if (step === 'create') return { is: 'step', step: 'adopt', inMs: 0, attempts };
@@ -83,10 +89,8 @@ export class ContactWriter {
     }
   }
 
-  #found(
-    { step, contact, attempts }: PlannedContactStep,
-    made: Extract<MadeCall, { made: 'answered' }>,
-  ): ContactRecord['becomes'] {
+  #found(planned: PlannedContactStep, made: Extract<MadeCall, { made: 'answered' }>): ContactRecord['becomes'] {
+    const { step, contact, attempts } = planned;
     const userId =
       step === 'search'
         ? (userOfPhone(usersIn(made.response.body), contact.phone ?? '')?.id ?? null)
@@ -94,7 +98,14 @@ export class ContactWriter {
     if (userId !== null) return { is: 'known', userId };
     return step === 'search'
       ? { is: 'step', step: 'create', inMs: 0, attempts }
-      : { is: 'unknown', askInMs: made.underWayForMs };
+      : this.#unknown(planned, made.underWayForMs, true);
+  }
+
+  /** It may have been made: the same step again finds out, once the call can't be under way any more. */
+  #unknown({ attempts }: PlannedContactStep, askInMs: number, own: boolean): ContactRecord['becomes'] {
+    const after = own ? attempts + 1 : attempts;
+    if (after >= MAX_ATTEMPTS) return { is: 'refused', code: 'contact_attempts_exhausted', text: 'failed too often' };
+    return { is: 'unknown', askInMs, attempts: after };
   }
 
   #again({ step, attempts }: PlannedContactStep, toldWaitMs: number | null, own: boolean): ContactRecord['becomes'] {

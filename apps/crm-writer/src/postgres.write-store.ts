@@ -12,6 +12,7 @@ import { answerCall } from './sql/answer-call.js';
 import { askItemAgain } from './sql/ask-item-again.js';
 import { closeItems } from './sql/close-items.js';
 import { closeTickets } from './sql/close-tickets.js';
+import { countContactAttempts } from './sql/count-contact-attempts.js';
 import { countWaiting } from './sql/count-waiting.js';
 import { endJob } from './sql/end-job.js';
 import { freeContacts } from './sql/free-contacts.js';
@@ -238,7 +239,8 @@ export class PostgresWriteStore implements WriteStore {
             : ({ to: 'settled' } as const);
         await answerCall(tx, { callId: call.callId, answer: call.answer, next });
       }
-      if (becomes.is !== 'unknown') await saveContact(tx, account, keys, becomes);
+      if (becomes.is === 'unknown') await countContactAttempts(tx, account, keys, becomes.attempts);
+      else await saveContact(tx, account, keys, becomes);
     });
   }
 

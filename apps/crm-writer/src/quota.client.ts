@@ -69,6 +69,7 @@ const ACQUIRE_ANSWER_LIMIT_MS = 1_500;
 const ACQUIRE_MAX_TRIES = 3;
 const SETTLE_ANSWER_LIMIT_MS = 2_000;
 const SETTLE_MAX_TRIES = 6;
+const RELEASE_MAX_TRIES = 3;
 const SETTLE_RETRY = { firstMs: 200, mostMs: 5_000 };
 const SILENT_RETRY_MS = 1_000;
 /** Headers that tell of limits; others may be long and are nobody's business. */
@@ -142,8 +143,12 @@ export class NatsQuotaClient implements QuotaClient {
 
   async release(account: AccountName, holdIds: readonly string[]): Promise<boolean> {
     const request: ReleaseRequest = { requestId: this.newId(), holdIds };
-    const answer = await this.#ask(account, 'release', request, SETTLE_ANSWER_LIMIT_MS);
-    return answer !== 'nobody' && answer !== 'silence';
+    for (let tries = 1; tries <= RELEASE_MAX_TRIES; tries += 1) {
+      const answer = await this.#ask(account, 'release', request, SETTLE_ANSWER_LIMIT_MS);
+      if (answer !== 'nobody' && answer !== 'silence') return true;
+      await this.clock.sleep(backoffMs(tries, SETTLE_RETRY));
+    }
+    return false;
   }
 
   #acquired(answer: AcquireAnswer, firstSentMonoMs: number): Acquired {

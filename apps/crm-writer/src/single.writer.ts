@@ -84,10 +84,10 @@ function effectOf(made: MadeCall, item: StoredItem, sends: number, tools: Writer
   switch (made.made) {
     case 'unsent':
       // A call that was in doubt before stays in doubt: that this attempt never left says nothing of the first.
-      if (sends > 1) return { effect: 'unknown', code: made.reason, askInMs: 0 };
+      if (sends > 1) return { effect: 'unknown', code: made.reason, askInMs: 0, own: false };
       return { effect: 'waiting', inMs: 0, attempts: item.attempts, solo: false, code: made.reason };
     case 'lost':
-      return { effect: 'unknown', code: made.reason, askInMs: made.underWayForMs };
+      return { effect: 'unknown', code: made.reason, askInMs: made.underWayForMs, own: made.own };
     case 'answered': {
       const ticketId = item.ticketId ?? ticketIdIn(made.response.body);
       return effectOfVerdict(made.verdict, ticketId, {

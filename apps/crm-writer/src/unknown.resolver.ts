@@ -23,7 +23,7 @@ export class UnknownResolver {
   async resolve(item: ItemToAsk, callId: string): Promise<CallEnd> {
     const question = questionFor(item);
     if (question.ask === 'nothing') {
-      await this.#store(item, question.so, true);
+      await this.#store(item, question.so);
       return 'made';
     }
     return this.#ask(item, question, callId);
@@ -58,7 +58,7 @@ export class UnknownResolver {
     }
     if (made.verdict.verdict === 'park') {
       const { code, text } = made.verdict;
-      await this.#store(item, { resolution: 'park', code, text }, made.own);
+      await this.#store(item, { resolution: 'park', code, text });
       return;
     }
     const resolution = made.verdict.verdict === 'done' ? resolutionOf(item, question, made) : null;
@@ -67,12 +67,12 @@ export class UnknownResolver {
       await store.askedItem(item.callId, item.index, { cursor: item.cursor, inMs, counted });
       return;
     }
-    await this.#store(item, resolution, made.own);
+    await this.#store(item, resolution);
   }
 
-  async #store(item: ItemToAsk, resolution: Resolution, own: boolean): Promise<void> {
+  async #store(item: ItemToAsk, resolution: Resolution): Promise<void> {
     const { account, store, timeScale, random } = this.tools;
-    const { callId, sends, index, interactionId, attempts } = item;
+    const { callId, sends, index, interactionId, attempts, own } = item;
     const base = { account, callId, sends, answer: null };
     if (resolution.resolution === 'askMore') {
       await store.askedItem(callId, index, { cursor: resolution.cursor, inMs: 0, counted: true });

@@ -94,7 +94,7 @@ export interface ContactRecord {
     | { readonly is: 'step'; readonly step: ContactStep; readonly inMs: number; readonly attempts: number }
     | { readonly is: 'refused'; readonly code: string; readonly text: string }
     /** The same step again, not before the call can no longer be under way. */
-    | { readonly is: 'unknown'; readonly askInMs: number };
+    | { readonly is: 'unknown'; readonly askInMs: number; readonly attempts: number };
 }
 
 /** When something is due next, ms from now; 0 or less = now, null = nothing of that sort. */
@@ -136,6 +136,8 @@ export interface ItemToAsk extends UnknownItem {
   readonly index: number;
   readonly attempts: number;
   readonly single: boolean;
+  /** Was the failure its own, and not the CRM's or this process's? */
+  readonly own: boolean;
   readonly priority: Priority;
   readonly firstSentAgoMs: number;
 }

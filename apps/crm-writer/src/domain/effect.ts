@@ -18,7 +18,13 @@ export type ItemEffect =
   | { readonly effect: 'followUp' }
   | { readonly effect: 'parked'; readonly code: string; readonly text: string }
   /** The CRM is to be asked, not before the call can no longer be under way. */
-  | { readonly effect: 'unknown'; readonly code: string; readonly askInMs: number };
+  | {
+      readonly effect: 'unknown';
+      readonly code: string;
+      readonly askInMs: number;
+      /** If it turns out not to be at the CRM: was that a failure of its own? */
+      readonly own: boolean;
+    };
 
 export interface EffectInput {
   readonly commands: number;
@@ -43,7 +49,7 @@ export function effectOfVerdict(verdict: Verdict, ticketId: number | null, input
   switch (verdict.verdict) {
     case 'done':
       return ticketId === null
-        ? { effect: 'unknown', code: 'answer_without_ticket', askInMs: 0 }
+        ? { effect: 'unknown', code: 'answer_without_ticket', askInMs: 0, own: true }
         : { effect: 'done', ticketId };
     case 'waitForLimit':
       return { effect: 'waiting', inMs: 0, attempts: input.attempts, solo: false, code: `limit_${verdict.limit}` };
@@ -56,6 +62,7 @@ export function effectOfVerdict(verdict: Verdict, ticketId: number | null, input
         effect: 'unknown',
         code: verdict.code,
         askInMs: Math.max((verdict.waitMs ?? 0) / input.timeScale, input.underWayForMs),
+        own: input.own,
       };
     case 'followUp':
       return { effect: 'followUp' };
@@ -78,7 +85,7 @@ export function effectOfItem(verdict: ItemVerdict, input: EffectInput): ItemEffe
     case 'followUp':
       return { effect: 'followUp' };
     case 'unknown':
-      return { effect: 'unknown', code: verdict.code, askInMs: 0 };
+      return { effect: 'unknown', code: verdict.code, askInMs: 0, own: false };
     default:
       return verdict satisfies never;
   }
@@ -103,6 +110,9 @@ export function effectOfResolution(resolution: Resolution, input: EffectInput): 
 
 function failedAgain(code: string, toldWaitMs: number | null, input: EffectInput): ItemEffect {
   const next = nextAttempt(input.attempts, { own: input.own, toldWaitMs, random: input.random });
+  // Of several commands one may be to blame: it is found by sending them one by one, from the first attempt on.
+  if (next.next === 'parked' && input.commands > 1)
+    return { effect: 'waiting', inMs: 0, attempts: 0, solo: true, code };
   if (next.next === 'parked')
     return { effect: 'parked', code: next.code, text: `failed ${next.attempts} times, last: ${code}` };
   return { effect: 'waiting', inMs: next.inMs / input.timeScale, attempts: next.attempts, solo: false, code };

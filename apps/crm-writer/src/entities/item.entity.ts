@@ -39,6 +39,9 @@ export class ItemEntity {
   @Column({ type: 'text', nullable: true })
   code: string | null;
 
+  @Column({ type: 'boolean' })
+  own: boolean;
+
   @Column({ type: 'integer' })
   asks: number;
 

@@ -129,6 +129,7 @@ const UP = [
     attempts integer NOT NULL,
     state text NOT NULL CHECK (state IN ('sent', 'unknown', 'done', 'returned', 'parked')),
     code text,
+    own boolean NOT NULL DEFAULT false,
     asks integer NOT NULL DEFAULT 0,
     ask_at timestamptz NOT NULL DEFAULT '-infinity',
     cursor text,

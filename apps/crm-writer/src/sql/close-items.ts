@@ -16,11 +16,12 @@ export async function closeItems(tx: Tx, callId: string, effects: readonly ItemE
     state: STATES[effect.effect],
     code: 'code' in effect ? effect.code : null,
     ask_in_ms: effect.effect === 'unknown' ? effect.askInMs : 0,
+    own: effect.effect === 'unknown' && effect.own,
   }));
   const closed = await tx.query<{ item_index: number }>(
     `UPDATE item
-     SET state = e.state, code = e.code, ask_at = clock_timestamp() + e.ask_in_ms * interval '1 millisecond'
-     FROM jsonb_to_recordset($2::jsonb) AS e(item_index integer, state text, code text, ask_in_ms float8)
+     SET state = e.state, code = e.code, own = e.own, ask_at = clock_timestamp() + e.ask_in_ms * interval '1 millisecond'
+     FROM jsonb_to_recordset($2::jsonb) AS e(item_index integer, state text, code text, ask_in_ms float8, own boolean)
      WHERE item.call_id = $1 AND item.item_index = e.item_index AND item.state IN ('sent', 'unknown')
      RETURNING item.item_index`,
     [callId, JSON.stringify(rows)],

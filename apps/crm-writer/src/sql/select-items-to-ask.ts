@@ -13,7 +13,7 @@ export async function selectItemsToAsk(
     `SELECT item.call_id AS "callId", sends, item_index AS index, attempts, writer = 'single' AS single, priority,
             (extract(epoch FROM clock_timestamp() - first_sent_at) * 1000)::float8 AS "firstSentAgoMs",
             interaction_id AS "interactionId", command_ids AS "commandIds", ticket_id AS "ticketId",
-            follow_up_of AS "followUpOf", external_id AS "externalId", has_comment AS "hasComment",
+            follow_up_of AS "followUpOf", external_id AS "externalId", has_comment AS "hasComment", own,
             item.asks, cursor
      FROM item JOIN call USING (call_id)
      WHERE item.account = $1 AND item.state = 'unknown' AND item.ask_at <= clock_timestamp()

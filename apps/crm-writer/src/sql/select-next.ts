@@ -18,7 +18,7 @@ export interface NextRow {
 
 /**
  * The interactions that go next, by priority, then age: runnable, with no call in flight for themselves, their ticket or
- * (while they have no ticket) their contact, and not told to wait. `append_to` is the newest open ticket of the same contact and queue.
+ * (while they have no ticket) their contact, not told to wait, and none of these named by a key in `exclude`. `append_to` is the newest open ticket of the same contact and queue.
  */
 export async function selectNext(tx: Tx, account: string, { sort, limit, exclude }: NextQuery): Promise<NextRow[]> {
   return tx.query<NextRow>(
@@ -36,6 +36,12 @@ export async function selectNext(tx: Tx, account: string, { sort, limit, exclude
      ) a ON true
      WHERE i.account = $1 AND i.runnable AND i.busy_call_id IS NULL AND (i.ticket_id IS NULL) = $2
        AND i.not_before <= clock_timestamp() AND NOT (i.interaction_id = ANY($4::text[]))
+       AND ('ticket:' || i.ticket_id = ANY($4::text[])) IS NOT TRUE
+       AND NOT (i.ticket_id IS NULL AND (i.contact_key = ANY($4::text[])) IS TRUE)
+       AND NOT (i.ticket_id IS NULL AND EXISTS (
+         SELECT 1 FROM contact c
+         WHERE c.account = i.account AND c.key = i.contact_key AND c.user_id IS NULL
+           AND (c.busy_call_id IS NOT NULL OR c.not_before > clock_timestamp())))
        AND NOT EXISTS (
          SELECT 1 FROM interaction b
          WHERE b.account = i.account AND b.busy_call_id IS NOT NULL

@@ -49,6 +49,8 @@ export interface StackOptions {
   readonly durable?: boolean;
   /** Told what happens, line by line. */
   readonly say?: Say;
+  /** Aborted: starting ends after the step it is at, and `startStack` throws the signal's reason. */
+  readonly stopping?: AbortSignal;
 }
 
 /** The whole of Sluice on this machine, on free ports of 127.0.0.1. */
@@ -123,10 +125,12 @@ class StackBeingStarted {
         }),
     });
     this.nats = nats;
+    options.stopping?.throwIfAborted();
     const postgres = await this.postgresStarting;
     secretFile(this.pathOf('secrets/postgres-url'), postgres.url);
     const wanted = options.apps ?? START_ORDER.flat();
     for (const group of START_ORDER) {
+      options.stopping?.throwIfAborted();
       const names = group.filter((name) => wanted.includes(name));
       if (names.length > 0) say(`Starting ${names.join(', ')}`);
       await allOrFirstError(names.map((name) => this.startService(name)));

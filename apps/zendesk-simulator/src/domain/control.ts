@@ -4,23 +4,17 @@
  */
 import { auditOf, booksOf, effectsOf, type Expectation } from './audit.js';
 import { clearBooks, countInWindow, writeCall } from './books.js';
-import { isoOf, isTimeZone } from './calendar.js';
+import { isoOf } from './calendar.js';
 import { faultOrderOf, Refused } from './fault-orders.js';
 import { addFault, FAULTS_LIMIT } from './faults.js';
+import { changedOptions } from './option-changes.js';
 import { startForeign } from './foreign.js';
 import { chaosOf } from './chaos.js';
 import { advance } from './handle.js';
 import { jobsInFlight } from './jobs.js';
 import { type Json, type JsonObject, listOf, objectOf, textOf, wholeNumberOf } from './json.js';
 import { changeRules, drawForeign, windowAt } from './limits.js';
-import {
-  type Credential,
-  type ForeignTraffic,
-  licenceNames,
-  licenceOf,
-  type OpenPoints,
-  type SimulatorOptions,
-} from './options.js';
+import { type Credential, type ForeignTraffic, licenceOf } from './options.js';
 import { auditOnTheWire, ticketObject, ticketOnTheWire } from './ticket-answers.js';
 import { updateTicket } from './tickets.js';
 import { actorOf } from './credentials.js';
@@ -83,7 +77,7 @@ const ACTIONS: Readonly<Record<string, (ask: Ask) => Json>> = {
     return { cleared: true };
   },
   'POST /reset': reset,
-  'GET /options': ({ state }) => state.world.options as unknown as JsonObject,
+  'GET /options': ({ state }) => optionsOf(state.world),
   'PATCH /options': changeOptions,
   'PUT /limits': changeLimits,
   'GET /limits': ({ state }) => limitsOf(state.world),
@@ -117,6 +111,12 @@ const ACTIONS: Readonly<Record<string, (ask: Ask) => Json>> = {
   'GET /effects': ({ state, query }) => effectsOf(state.world, query.get('interaction') ?? undefined),
   'GET /tickets': showTickets,
 };
+
+/** All options, credentials without their secrets. */
+function optionsOf({ options }: World): JsonObject {
+  const credentials = options.credentials.map(({ kind, forbids = [] }) => ({ kind, forbids }));
+  return { ...(options as unknown as JsonObject), credentials };
+}
 
 function summaryOf({ world, advancedMs, expectation }: Controlled): JsonObject {
   const { options, faults } = world;
@@ -153,7 +153,7 @@ function showCalls({ state, query }: Ask): Json {
 /** Everything is forgotten: tickets, users, jobs, books, faults. Options stay, unless new ones are given. */
 function reset(ask: Ask): Json {
   const { state } = ask;
-  state.world = newWorld(merged(state.world.options, ask.body), state.world.nowMs);
+  state.world = newWorld(changedOptions(state.world.options, ask.body), state.world.nowMs);
   state.expectation = undefined;
   startForeign(state.world);
   return summaryOf(state);
@@ -161,27 +161,13 @@ function reset(ask: Ask): Json {
 
 function changeOptions({ state, body }: Ask): Json {
   const { world } = state;
-  world.options = merged(world.options, body);
+  const zoneBefore = world.options.dayTimeZone;
+  world.options = changedOptions(world.options, body);
+  if (world.options.dayTimeZone !== zoneBefore) world.limits.counters.delete('account-day');
   world.identities.clear();
   changeRules(world.limits, world.options);
   if (body['foreign'] !== undefined) startForeign(world);
-  return world.options as unknown as JsonObject;
-}
-
-function merged(options: SimulatorOptions, changes: JsonObject): SimulatorOptions {
-  for (const [name, value] of Object.entries(changes)) {
-    if (!Object.hasOwn(options, name)) throw new Refused(`unknown option ${name}`);
-    const now = (options as unknown as JsonObject)[name] ?? null;
-    if (now !== null && value !== null && typeof now !== typeof value)
-      throw new Refused(`${name} must be a ${typeof now}`);
-  }
-  const open = objectOf(changes['open']) ?? {};
-  for (const name of Object.keys(open))
-    if (!Object.hasOwn(options.open, name)) throw new Refused(`unknown open point ${name}`);
-  const next = { ...options, ...changes, open: { ...options.open, ...open } as OpenPoints } as SimulatorOptions;
-  if (!licenceNames().includes(next.licence)) throw new Refused(`unknown licence; known: ${licenceNames().join(', ')}`);
-  if (!isTimeZone(next.dayTimeZone)) throw new Refused(`unknown time zone ${next.dayTimeZone}`);
-  return next;
+  return optionsOf(world);
 }
 
 /** `{licence?, perMinute?, perDay?, dayTimeZone?, highVolume?, sandbox?, endpoints?: {name: max | null}}`; at once. */
@@ -197,9 +183,7 @@ function changeLimits(ask: Ask): Json {
   const { world } = ask.state;
   if (changes['endpointLimits'] !== undefined)
     changes['endpointLimits'] = { ...world.options.endpointLimits, ...objectOf(changes['endpointLimits']) };
-  const zoneBefore = world.options.dayTimeZone;
   changeOptions({ ...ask, body: changes });
-  if (world.options.dayTimeZone !== zoneBefore) world.limits.counters.delete('account-day');
   return limitsOf(world);
 }
 

@@ -82,7 +82,6 @@ export interface Ticket {
   readonly audits: Audit[];
   /** Position of its latest change among all changes, for exports. */
   changePosition: number;
-  deleted: boolean;
 }
 
 /** The states a bulk job passes through. */

@@ -12,8 +12,6 @@ export interface Schedule {
   nextAtMs(): number;
   /** Takes out and runs the next thing; false when nothing is left. */
   runNext(): boolean;
-  /** How many things are still to happen. */
-  size(): number;
 }
 
 /** An empty schedule (a binary heap). */
@@ -37,7 +35,6 @@ export function emptySchedule(): Schedule {
       first.run(first.atMs);
       return true;
     },
-    size: () => heap.length,
   };
 }
 

@@ -87,7 +87,7 @@ export function getTicket(call: Call): Answer {
 export function removeTicket(call: Call): Answer {
   const ticket = ticketOf(call);
   if (!ticket) return recordNotFound();
-  deleteTicket(call.world, ticket, call.world.nowMs);
+  deleteTicket(call.world, ticket);
   return { status: 204, body: null, text: '' };
 }
 

@@ -74,7 +74,6 @@ export function createTicket(hand: Hand, input: JsonObject, how: { imported: boo
     followUpIds: [],
     audits: [],
     changePosition: -1,
-    deleted: false,
   };
   world.tickets.set(ticket.id, ticket);
   world.ticketIds.push(ticket.id);
@@ -110,12 +109,10 @@ export function updateTicket(hand: Hand, ticket: Ticket, input: JsonObject): Tic
 }
 
 /** Takes a ticket out of every list. */
-export function deleteTicket(world: World, ticket: Ticket, atMs: number): void {
-  ticket.deleted = true;
+export function deleteTicket(world: World, ticket: Ticket): void {
   world.tickets.delete(ticket.id);
   world.ticketIds.splice(world.ticketIds.indexOf(ticket.id), 1);
   removeFrom(world.ticketIdsByExternalId, ticket.externalId, ticket.id);
-  ticket.updatedAtMs = atMs;
 }
 
 /** What the requester of a creation is known by, where it names one that exists. */

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { callEvents, envelope, type RunningSluice, startSluice } from '../flow/running-sluice.js';
 import { until } from '../support/until.js';
 
@@ -7,10 +7,18 @@ const TEST_LIMIT_MS = 90_000;
 
 describe('the crm-writer, killed between sending and the answer', () => {
   let sluice: RunningSluice;
-  beforeEach(async () => {
+  beforeAll(async () => {
     sluice = await startSluice({ account: '    batching: off\n' });
   }, START_LIMIT_MS);
-  afterEach(() => sluice.stop());
+  afterAll(() => sluice.stop());
+
+  /** Each test has a call and a customer of its own. */
+  let calls = 0;
+  const newCall = () => {
+    calls += 1;
+    const phone = `+1202555${1_000 + calls}`;
+    return { phone, interactionId: `call-${calls}`, ...callEvents(calls, phone) };
+  };
 
   const allDone = (interactionId: string, atLeast: number) =>
     until(
@@ -22,19 +30,17 @@ describe('the crm-writer, killed between sending and the answer', () => {
       TEST_LIMIT_MS,
     );
 
-  const holdBack = (kind: string, when: 'before' | 'after') =>
-    sluice.control('POST', 'faults', { match: { kind }, effect: { type: 'silence', when }, count: 1 });
+  const silenced = async (kind: string): Promise<number> => {
+    const { calls: made } = await sluice.control<{ calls: { fate: string }[] }>('GET', `calls?limit=1000&kind=${kind}`);
+    return made.filter(({ fate }) => fate === 'silence').length;
+  };
 
-  const befallen = (kind: string) =>
-    until(`a call ${kind} without an answer`, async () => {
-      const { faults } = await sluice.control<{ faults: { happened: number }[] }>('GET', 'faults');
-      const { calls } = await sluice.control<{ calls: { kind: string; fate: string }[] }>('GET', 'calls?limit=1000');
-      return (
-        faults.length === 0 ||
-        faults[0]!.happened > 0 ||
-        calls.some((call) => call.kind === kind && call.fate === 'silence')
-      );
-    });
+  /** The next call of this kind gets no answer; resolves, once sent, to a wait for that to have happened. */
+  const holdBack = async (kind: string, when: 'before' | 'after'): Promise<() => Promise<unknown>> => {
+    const before = await silenced(kind);
+    await sluice.control('POST', 'faults', { match: { kind }, effect: { type: 'silence', when }, count: 1 });
+    return () => until(`a call ${kind} without an answer`, async () => (await silenced(kind)) > before);
+  };
 
   const killAndRestart = async (): Promise<void> => {
     const writer = sluice.stack.service('crm-writer');
@@ -45,12 +51,13 @@ describe('the crm-writer, killed between sending and the answer', () => {
   it.each(['before', 'after'] as const)(
     'makes the ticket once, whether the call was lost %s its effect',
     async (when) => {
-      await holdBack('tickets.create', when);
-      await sluice.post('calls', envelope(callEvents(1, '+12025550101').ended));
-      await befallen('tickets.create');
+      const { interactionId, ended } = newCall();
+      const befallen = await holdBack('tickets.create', when);
+      await sluice.post('calls', envelope(ended));
+      await befallen();
       await killAndRestart();
-      await allDone('call-1', 1);
-      expect((await sluice.books()).ticketsPerExternalId).toEqual({ 'ccai-call-1': 1 });
+      await allDone(interactionId, 1);
+      expect((await sluice.books()).ticketsPerExternalId[`ccai-${interactionId}`]).toBe(1);
       expect(await sluice.audit()).toMatchObject({ ok: true });
     },
     TEST_LIMIT_MS,
@@ -59,16 +66,16 @@ describe('the crm-writer, killed between sending and the answer', () => {
   it.each(['before', 'after'] as const)(
     'writes the comment once, whether the call was lost %s its effect',
     async (when) => {
-      const { assigned, ended } = callEvents(1, '+12025550101');
+      const { interactionId, assigned, ended } = newCall();
       await sluice.post('calls', envelope(assigned));
-      await allDone('call-1', 1);
-      await holdBack('tickets.update', when);
+      await allDone(interactionId, 1);
+      const befallen = await holdBack('tickets.update', when);
       await sluice.post('calls', envelope(ended));
-      await befallen('tickets.update');
+      await befallen();
       await killAndRestart();
-      await allDone('call-1', 2);
+      const outcomes = await allDone(interactionId, 2);
       const { marks } = await sluice.books();
-      expect(Object.values(marks).every((count) => count === 1)).toBe(true);
+      for (const { data } of outcomes) expect(marks[data.commandId]).toBe(1);
       expect(await sluice.audit()).toMatchObject({ ok: true });
     },
     TEST_LIMIT_MS,
@@ -77,14 +84,52 @@ describe('the crm-writer, killed between sending and the answer', () => {
   it.each(['before', 'after'] as const)(
     'makes the contact once, whether the call was lost %s its effect',
     async (when) => {
-      await holdBack('users.create', when);
-      await sluice.post('calls', envelope(callEvents(1, '+12025550101').ended));
-      await befallen('users.create');
+      const { interactionId, phone, ended } = newCall();
+      const befallen = await holdBack('users.create', when);
+      await sluice.post('calls', envelope(ended));
+      await befallen();
       await killAndRestart();
-      await allDone('call-1', 1);
+      await allDone(interactionId, 1);
       const books = await sluice.books();
-      expect(books.contactsPerPhone).toEqual({ '+12025550101': 1 });
-      expect(books.ticketsPerExternalId).toEqual({ 'ccai-call-1': 1 });
+      expect(books.contactsPerPhone[phone]).toBe(1);
+      expect(books.ticketsPerExternalId[`ccai-${interactionId}`]).toBe(1);
+    },
+    TEST_LIMIT_MS,
+  );
+});
+
+describe('the crm-writer, killed again and again under load', () => {
+  let sluice: RunningSluice;
+  beforeAll(async () => {
+    sluice = await startSluice();
+  }, START_LIMIT_MS);
+  afterAll(() => sluice.stop());
+
+  it(
+    'loses nothing, doubles nothing and keeps the order',
+    async () => {
+      const many = 60;
+      const writer = sluice.stack.service('crm-writer');
+      for (let n = 0; n < many; n += 1) {
+        const { assigned, ended, dispositioned } = callEvents(n, `+1202555${1_000 + n}`);
+        await sluice.post('calls', envelope(assigned, ended, dispositioned));
+        if (n % 20 === 10) {
+          await writer.kill9();
+          await writer.restart();
+        }
+      }
+      const outcomes = await until(
+        'every command is done',
+        async () => {
+          const found = await sluice.outcomes();
+          return found.filter(({ type }) => type === 'done').length >= 3 * many ? found : null;
+        },
+        TEST_LIMIT_MS,
+      );
+      const books = await sluice.books();
+      expect(Object.values(books.ticketsPerExternalId)).toEqual(Array.from({ length: many }, () => 1));
+      for (const { data } of outcomes) expect(books.marks[data.commandId]).toBe(1);
+      expect(await sluice.audit()).toMatchObject({ ok: true, refusals: { ours: 0 } });
     },
     TEST_LIMIT_MS,
   );
@@ -92,10 +137,18 @@ describe('the crm-writer, killed between sending and the answer', () => {
 
 describe('the crm-writer, killed while a bulk job is under way', () => {
   let sluice: RunningSluice;
-  beforeEach(async () => {
+  beforeAll(async () => {
     sluice = await startSluice({ account: '    batching: always\n' });
   }, START_LIMIT_MS);
-  afterEach(() => sluice.stop());
+  afterAll(() => sluice.stop());
+
+  const CALLS_PER_JOB = 30;
+  let calls = 0;
+  const newCalls = () =>
+    Array.from({ length: CALLS_PER_JOB }, () => {
+      calls += 1;
+      return { interactionId: `call-${calls}`, event: callEvents(calls, `+1202555${1_000 + calls}`).ended };
+    });
 
   it.each([
     ['before its effect', { type: 'silence', when: 'before' }],
@@ -105,14 +158,12 @@ describe('the crm-writer, killed while a bulk job is under way', () => {
     'makes each ticket once: lost %s',
     async (_what, effect) => {
       await sluice.control('POST', 'faults', { match: { kind: 'tickets.create_many' }, effect, count: 1 });
-      const calls = Array.from(
-        { length: 30 },
-        (_, n) => callEvents(n + 1, `+120255501${String(n).padStart(2, '0')}`).ended,
-      );
-      await sluice.post('calls', envelope(...calls));
+      const submitted = (await sluice.books()).kinds['tickets.create_many'] ?? 0;
+      const made = newCalls();
+      await sluice.post('calls', envelope(...made.map(({ event }) => event)));
       await until(
         'the job is submitted',
-        async () => ((await sluice.books()).kinds['tickets.create_many'] ?? 0) > 0,
+        async () => ((await sluice.books()).kinds['tickets.create_many'] ?? 0) > submitted,
         TEST_LIMIT_MS,
       );
       const writer = sluice.stack.service('crm-writer');
@@ -121,14 +172,15 @@ describe('the crm-writer, killed while a bulk job is under way', () => {
       const outcomes = await until(
         'all commands done',
         async () => {
-          const found = await sluice.outcomes();
-          const tickets = new Set(found.map(({ data }) => data.interactionId));
-          return tickets.size === 30 && found.every(({ type }) => type === 'done') ? found : null;
+          const ids = new Set(made.map(({ interactionId }) => interactionId));
+          const found = (await sluice.outcomes()).filter(({ data }) => ids.has(data.interactionId));
+          const done = new Set(found.filter(({ type }) => type === 'done').map(({ data }) => data.interactionId));
+          return done.size === CALLS_PER_JOB ? found : null;
         },
         TEST_LIMIT_MS,
       );
       const books = await sluice.books();
-      expect(Object.keys(books.ticketsPerExternalId)).toHaveLength(30);
+      for (const { interactionId } of made) expect(books.ticketsPerExternalId[`ccai-${interactionId}`]).toBe(1);
       for (const { data } of outcomes) expect(books.marks[data.commandId]).toBe(1);
       expect(await sluice.audit()).toMatchObject({ ok: true, refusals: { ours: 0 } });
     },

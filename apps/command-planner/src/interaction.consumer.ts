@@ -9,7 +9,7 @@ import { LOG } from './planner.tokens.js';
 export const DURABLE = 'command-planner';
 /** Longest wait for a batch to fill: an agent is waiting for the ticket. */
 const MAX_BATCH_WAIT_MS = 5;
-const ACK_WAIT_MS = 30_000;
+const ACK_WAIT_MS = 5_000;
 
 /** Takes events from INTERACTIONS to the handler, from the moment the accounts are known. */
 @Injectable()

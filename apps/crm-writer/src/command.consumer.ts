@@ -22,7 +22,7 @@ import type { WriteStore } from './write.store.js';
 export const DURABLE = 'crm-writer';
 /** Longest wait for a batch to fill: an agent is waiting for the ticket. */
 const MAX_BATCH_WAIT_MS = 5;
-const ACK_WAIT_MS = 30_000;
+const ACK_WAIT_MS = 5_000;
 
 /** Takes commands from COMMANDS into the store; acknowledged once they are committed there. */
 @Injectable()

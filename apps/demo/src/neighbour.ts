@@ -5,7 +5,7 @@ import { type AcquireAnswer, type AcquireRequest, type Granted, type SettleReque
 import { ACCOUNT, CRM_EMAIL, NEIGHBOUR } from './accounts.js';
 
 const CALLS_AT_ONCE = 5;
-const PAUSE_MS = 250;
+const PAUSE_MS = 180;
 const ANSWER_WITHIN_MS = 3_000;
 const LONGEST_RETRY_MS = 2_000;
 

@@ -64,7 +64,6 @@ export class Player {
         path: `/v1/${ACCOUNT}/ccai/${feed}`,
         headers: { 'content-type': 'application/json', authorization: this.#authorization },
         body: JSON.stringify(body),
-        signal: stopping,
       });
       const text = await answer.text();
       if (statusCode === 202) return this.#count(JSON.parse(text) as IngestAnswer);

@@ -126,15 +126,10 @@ export class AccountWriter {
   async #tick(): Promise<number> {
     const { store, clock, maker } = this.options;
     const { account } = this;
-    if (this.#lookAfterSent) {
-      this.#lookAfterSent = false;
-      const abandoned = await store.abandonSent(account, [...this.#tasks.keys()]).catch((error: unknown) => {
-        this.#lookAfterSent = true;
-        throw error;
-      });
-      if (abandoned > 0) this.options.log.warn('calls without an answer were found', { account, calls: abandoned });
-    }
+    if (this.#lookAfterSent) await this.#lookForSent();
     const due = await store.nextDue(account);
+    // A predecessor's claim may be committed after this process has become the owner.
+    if (isDue(due.sentInMs)) await this.#lookForSent();
     if (isDue(due.lapseInMs)) await store.lapse(account);
     if (isDue(due.contactCallInMs)) await store.freeContacts(account);
     if (due.holds) this.#releaseHolds();
@@ -144,6 +139,18 @@ export class AccountWriter {
     if (this.#room() > 0) await this.#startWriting();
     const opensInMs = (opensAt(maker.gate, clock.monotonicMs()) ?? Infinity) - clock.monotonicMs();
     return Math.min(IDLE_POLL_MS, Math.max(opensInMs, 1), this.#nextDelayedInMs(), ...dueLater(due));
+  }
+
+  /** Calls stored as sent for which nothing here waits are in doubt. */
+  async #lookForSent(): Promise<void> {
+    this.#lookAfterSent = false;
+    const calls = await this.options.store
+      .abandonSent(this.account, [...this.#tasks.keys()])
+      .catch((error: unknown) => {
+        this.#lookAfterSent = true;
+        throw error;
+      });
+    if (calls > 0) this.options.log.warn('calls without an answer were found', { account: this.account, calls });
   }
 
   /** How many more calls may be started now. */

@@ -99,6 +99,8 @@ export interface ContactRecord {
 
 /** When something is due next, ms from now; 0 or less = now, null = nothing of that sort. */
 export interface NextDue {
+  /** When a call stored as sent can no longer be under way. */
+  readonly sentInMs: number | null;
   readonly jobInMs: number | null;
   readonly jobListInMs: number | null;
   readonly itemInMs: number | null;

@@ -1,292 +1,16 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
-import { randomId, systemClock } from '#clock';
-import {
-  type AccountConfig,
-  type Command,
-  type CommandAction,
-  commandIdOf,
-  type Contact,
-  type Outcome,
-  parseOutcome,
-  type Priority,
-} from '#contracts';
-import { limitsOf } from '#limits';
+import { systemClock } from '#clock';
+import { type AccountConfig, type Command, type Outcome, parseOutcome } from '#contracts';
 import { openPostgres, poolOf } from '#postgres';
-import { silentLog } from '#telemetry';
 import { type TestPostgres, testPostgres } from '../../../test/support/servers.js';
-import { AccountWriter } from './account.writer.js';
-import { CallMaker } from './call.maker.js';
+import { command, comment, config, NOBODY, ticket } from '../test/commands.js';
+import { type RunningWriter, startWriter } from '../test/running-writer.js';
+import { SmallCrm } from '../test/small-crm.js';
 import { ENTITIES } from './entities/entities.js';
 import { MIGRATIONS } from './migrations/migrations.js';
 import { PostgresWriteStore } from './postgres.write-store.js';
-import { SimulatedQuotaClient, type SimulatedQuotaOptions } from './simulated.quota-client.js';
-import { UndiciCrm } from './zendesk/undici-crm.js';
-
-/** A ticket as the small CRM below keeps it. */
-interface Ticket {
-  id: number;
-  external_id?: string | undefined;
-  requester_id?: number;
-  tags: string[];
-  closed: boolean;
-  via_followup_source_id?: number;
-  comments: { body: string; public: boolean }[];
-  audits: { metadata: { custom: unknown } }[];
-}
-
-interface Call {
-  readonly method: string;
-  readonly path: string;
-  readonly key: string | undefined;
-  readonly body: string;
-}
-
-/** What to do instead of answering: nothing at all, after the effect or before; or another answer. */
-type Fault = 'lost before' | 'lost after' | { status: number; body: unknown; headers?: Record<string, string> };
-
-type Json = Record<string, unknown>;
-
-/** As much of Zendesk as these tests need, over real HTTP. */
-class SmallCrm {
-  readonly tickets = new Map<number, Ticket>();
-  readonly users: { id: number; phone?: string; external_id?: string; updated_at: string }[] = [];
-  readonly jobs = new Map<
-    string,
-    { tickets: Json[]; kind: 'create' | 'update'; results: unknown[] | null; polls: number }
-  >();
-  readonly calls: Call[] = [];
-  /** Asked for every call, before it is done. */
-  fault: (call: Call) => Fault | null = () => null;
-  jobItemFault: (ticket: Json) => string | null = () => null;
-  readonly #keys = new Map<string, unknown>();
-  #nextId = 100;
-  #server: Server;
-
-  constructor() {
-    this.#server = createServer((req, res) => {
-      void bodyOf(req).then((body) => {
-        const call = {
-          method: req.method ?? '',
-          path: req.url ?? '',
-          key: req.headers['idempotency-key'] as string,
-          body,
-        };
-        this.calls.push(call);
-        const fault = this.fault(call);
-        if (fault === 'lost before') return void req.socket.destroy();
-        if (fault && fault !== 'lost after') return answer(fault.status, fault.body, fault.headers);
-        const [status, value] = this.#do(call);
-        if (fault === 'lost after') return void req.socket.destroy();
-        answer(status, value);
-      });
-      function answer(status: number, value: unknown, headers: Record<string, string> = {}): void {
-        const text = typeof value === 'string' ? value : JSON.stringify(value);
-        const type = typeof value === 'string' ? 'text/plain' : 'application/json; charset=utf-8';
-        res.writeHead(status, { 'content-type': type, ...headers }).end(text);
-      }
-    });
-  }
-
-  async listen(): Promise<string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  async close(): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise((resolve) => this.#server.close(resolve));
-  }
-
-  callsTo(pattern: RegExp): Call[] {
-    return this.calls.filter(({ method, path }) => pattern.test(`${method} ${path}`));
-  }
-
-  #do({ method, path, key, body }: Call): [number, unknown] {
-    const url = new URL(path, 'http://crm');
-    const json = (body === '' ? {} : JSON.parse(body)) as Record<string, Json>;
-    const route = `${method} ${url.pathname.replace('/api/v2', '')}`;
-    if (route === 'POST /tickets') {
-      if (key !== undefined && this.#keys.has(key)) return [201, this.#keys.get(key)];
-      const answer = { ticket: this.#create(json['ticket']!) };
-      if (key !== undefined) this.#keys.set(key, answer);
-      return [201, answer];
-    }
-    if (route === 'POST /tickets/create_many' || route === 'PUT /tickets/update_many') {
-      const id = `V3-${this.#nextId++}`;
-      const kind = method === 'POST' ? 'create' : 'update';
-      this.jobs.set(id, { tickets: json['tickets'] as unknown as Json[], kind, results: null, polls: 0 });
-      return [200, { job_status: { id, status: 'queued', results: null } }];
-    }
-    if (route === 'GET /job_statuses/show_many')
-      return [200, { job_statuses: (url.searchParams.get('ids') ?? '').split(',').map((id) => this.#job(id)) }];
-    if (route === 'GET /job_statuses') return [200, { job_statuses: [...this.jobs.keys()].map((id) => this.#job(id)) }];
-    if (route === 'GET /tickets') {
-      const wanted = url.searchParams.get('external_id');
-      return [200, { tickets: [...this.tickets.values()].filter((ticket) => ticket.external_id === wanted) }];
-    }
-    const audits = /^GET \/tickets\/(\d+)\/audits$/.exec(route);
-    if (audits) return [200, { audits: this.tickets.get(Number(audits[1]))?.audits ?? [], next_page: null }];
-    const update = /^PUT \/tickets\/(\d+)$/.exec(route);
-    if (update) return this.#update(Number(update[1]), json['ticket']!);
-    if (route === 'GET /users/search') {
-      const phone = (url.searchParams.get('query') ?? '').replace('phone:', '');
-      return [200, { users: this.users.filter((user) => user.phone === phone) }];
-    }
-    if (route === 'POST /users' || route === 'POST /users/create_or_update') return this.#user(route, json['user']!);
-    return [404, { error: 'RecordNotFound', description: 'Not found' }];
-  }
-
-  #create(ticket: Json): Ticket {
-    const {
-      comment,
-      metadata,
-      tags = [],
-      ...rest
-    } = ticket as unknown as Partial<Ticket> & { comment: never; metadata: unknown };
-    const made = {
-      ...rest,
-      id: this.#nextId++,
-      tags,
-      closed: false,
-      comments: [comment],
-      audits: [{ metadata: { custom: metadata } }],
-    };
-    this.tickets.set(made.id, made);
-    return made;
-  }
-
-  #update(id: number, change: Json): [number, unknown] {
-    const ticket = this.tickets.get(id);
-    if (!ticket) return [404, { error: 'RecordNotFound', description: 'Not found' }];
-    if (ticket.closed) {
-      const details = { base: [{ description: 'Status: closed is not valid', error: 'InvalidValue' }] };
-      return [422, { error: 'RecordInvalid', description: 'Record validation errors', details }];
-    }
-    const {
-      comment,
-      metadata,
-      additional_tags: tags = [],
-    } = change as unknown as { comment: never; metadata: unknown; additional_tags?: string[] };
-    if (comment) ticket.comments.push(comment);
-    ticket.tags.push(...tags);
-    ticket.audits.push({ metadata: { custom: metadata } });
-    return [200, { ticket }];
-  }
-
-  #user(route: string, user: Json): [number, unknown] {
-    const known = this.users.find(({ external_id: id }) => id === user['external_id']);
-    if (known && route === 'POST /users')
-      return [
-        422,
-        { error: 'RecordInvalid', details: { external_id: [{ error: 'DuplicateValue', description: 'taken' }] } },
-      ];
-    if (known) return [200, { user: known }];
-    const made = { ...(user as object), id: this.#nextId++, updated_at: '2026-01-01T00:00:00Z' };
-    this.users.push(made);
-    return [201, { user: made }];
-  }
-
-  #job(id: string): unknown {
-    const job = this.jobs.get(id);
-    if (!job) return { id, status: 'unknown' };
-    job.results ??= job.tickets.map((ticket, index) => {
-      const error = this.jobItemFault(ticket);
-      if (job.kind === 'create') {
-        if (error) return { index, error, details: 'refused' };
-        return { index, id: this.#create(ticket).id };
-      }
-      const [status] = error ? [422] : this.#update(Number(ticket['id']), ticket);
-      return status === 200
-        ? { id: ticket['id'], action: 'update', status: 'Updated', success: true }
-        : { id: ticket['id'], action: 'update', error: 'TicketUpdateFailed', details: 'Status: closed is not valid' };
-    });
-    return { id, status: 'completed', results: job.results };
-  }
-}
-
-async function bodyOf(req: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of req) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-const NOBODY: Contact = { phone: null, userId: null, email: null, name: null };
-
-const config = (baseUrl: string, changed: Partial<AccountConfig> = {}): AccountConfig => ({
-  name: 'acme',
-  crm: {
-    type: 'zendesk',
-    baseUrl,
-    credential: { kind: 'apiToken', email: 'sluice@example.com', tokenRef: 'env:NONE' },
-    licence: 'team',
-    externalIdPrefix: 'ccai-',
-    timeScale: 100,
-    requestTimeoutMs: 300,
-  },
-  limits: [],
-  batching: 'off',
-  integrations: { ccai: { ingest: null, trusted: true } },
-  policy: {
-    ticketAt: 'assigned',
-    chatAfterCustomerMessages: 0,
-    mode: 'new',
-    subject: '',
-    body: '',
-    bodyPublic: false,
-    comments: {},
-    tags: [],
-    customFields: [],
-    backlogAfterMs: 600_000,
-  },
-  ...changed,
-});
-
-let eventAt = 1_700_000_000_000;
-
-function command(interactionId: string, action: CommandAction, more: Partial<Command['data']> = {}): Command {
-  eventAt += 1_000;
-  return {
-    id: commandIdOf('acme', interactionId, `event-${eventAt}`, action.kind, 0),
-    type: action.kind,
-    schemaVersion: 1,
-    account: 'acme',
-    occurredAt: eventAt,
-    recordedAt: eventAt,
-    causationId: `event-${eventAt}`,
-    traceparent: null,
-    data: {
-      interactionId,
-      action,
-      eventAt,
-      eventRank: 0,
-      ordinal: 0,
-      priority: 'live' as Priority,
-      notAfter: null,
-      policyVersion: 1,
-      ...more,
-    },
-  };
-}
-
-const ticket = (interactionId: string, more: Partial<Extract<CommandAction, { kind: 'ensureTicket' }>> = {}): Command =>
-  command(interactionId, {
-    kind: 'ensureTicket',
-    mode: 'new',
-    subject: `about ${interactionId}`,
-    body: `opening of ${interactionId}`,
-    public: false,
-    contact: NOBODY,
-    queuePath: null,
-    tags: ['ccai'],
-    customFields: [],
-    ...more,
-  });
-
-const comment = (interactionId: string, body: string, isPublic = false): Command =>
-  command(interactionId, { kind: 'addComment', body, public: isPublic });
+import type { SimulatedQuotaClient, SimulatedQuotaOptions } from './simulated.quota-client.js';
 
 describe('the writer of an account', () => {
   let postgres: TestPostgres;
@@ -295,8 +19,7 @@ describe('the writer of an account', () => {
   let crm: SmallCrm;
   let baseUrl: string;
   let quota: SimulatedQuotaClient;
-  let ended: AbortController;
-  let running: { writer: AccountWriter; done: Promise<void>; door: UndiciCrm } | null;
+  let running: RunningWriter | null;
 
   beforeAll(async () => {
     postgres = await testPostgres();
@@ -323,7 +46,6 @@ describe('the writer of an account', () => {
     crm = new SmallCrm();
     baseUrl = await crm.listen();
     running = null;
-    ended = new AbortController();
   });
 
   afterEach(async () => {
@@ -332,35 +54,12 @@ describe('the writer of an account', () => {
   });
 
   function start(changed: Partial<AccountConfig> = {}, limits: Partial<SimulatedQuotaOptions> = {}): void {
-    const account = config(baseUrl, changed);
-    ended = new AbortController();
-    quota = new SimulatedQuotaClient({ clock: systemClock, newId: randomId, validForMs: 200, ...limits });
-    const door = new UndiciCrm({
-      crm: account.crm,
-      clock: systemClock,
-      userAgent: 'sluice/test',
-      secret: () => 'secret',
-      maxConnections: 16,
-    });
-    const shared = { clock: systemClock, newId: randomId, random: () => 0, log: silentLog, quota, ended: ended.signal };
-    const { timeScale, requestTimeoutMs } = account.crm;
-    const maker = new CallMaker({
-      ...shared,
-      account: 'acme',
-      crm: door,
-      limits: limitsOf(account),
-      timeScale,
-      requestTimeoutMs,
-    });
-    const bounds = { maxCallsInFlight: 8, maxSubmissionsInFlight: 2 };
-    const writer = new AccountWriter({ ...shared, config: account, store, maker, bounds });
-    running = { writer, door, done: writer.run() };
+    running = startWriter(config(baseUrl, changed), store, limits);
+    quota = running.quota;
   }
 
   async function stop(): Promise<void> {
-    ended.abort();
-    await running?.done;
-    await running?.door.close();
+    await running?.stop();
     running = null;
   }
 

@@ -6,6 +6,7 @@ export async function nextDue(tx: Tx, account: string): Promise<NextDue> {
   const inMs = (at: string): string => `(extract(epoch FROM ${at} - clock_timestamp()) * 1000)::float8`;
   const [row] = await tx.query<NextDue>(
     `SELECT
+       (SELECT ${inMs('min(under_way_until)')} FROM call WHERE account = $1 AND state = 'sent') AS "sentInMs",
        (SELECT ${inMs('min(poll_at)')} FROM job WHERE account = $1 AND NOT over) AS "jobInMs",
        (SELECT ${inMs('min(ask_at)')} FROM call
         WHERE account = $1 AND state = 'unknown' AND NOT jobs_settled) AS "jobListInMs",

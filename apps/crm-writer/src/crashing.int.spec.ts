@@ -1,0 +1,238 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { DataSource } from 'typeorm';
+import { systemClock } from '#clock';
+import { type AccountConfig, type Command, parseOutcome } from '#contracts';
+import { openPostgres, poolOf } from '#postgres';
+import { type TestPostgres, testPostgres } from '../../../test/support/servers.js';
+import { comment, config, inAccount, NOBODY, ticket } from '../test/commands.js';
+import { type RunningWriter, type Seams, startWriter } from '../test/running-writer.js';
+import { SmallCrm } from '../test/small-crm.js';
+import { ENTITIES } from './entities/entities.js';
+import { MIGRATIONS } from './migrations/migrations.js';
+import { PostgresWriteStore } from './postgres.write-store.js';
+
+/** Where a writer meets the outside with an effect: a crash is tried before and after each. */
+const EFFECTS = new Set<string | symbol>([
+  'claim',
+  'claimAgain',
+  'claimContact',
+  'record',
+  'recordContact',
+  'askedItem',
+  'askedJobs',
+  'polled',
+  'freeContacts',
+  'holdsReleased',
+  'abandonSent',
+  'acquire',
+  'settle',
+  'release',
+  'send',
+]);
+const AT_ONCE = 10;
+/** Far beyond the number of points in any scenario here. */
+const MOST_POINTS = 200;
+
+const never = new Promise<never>(() => undefined);
+
+/** Lets a writer die at its n-th point: that call, and every later one, never comes back. */
+class Crash {
+  #points = 0;
+  happened = false;
+
+  constructor(private readonly at: number) {}
+
+  through = (seams: Seams): Seams => ({
+    store: this.#wrap(seams.store),
+    quota: this.#wrap(seams.quota),
+    crm: this.#wrap(seams.crm),
+  });
+
+  #wrap<T extends object>(target: T): T {
+    return new Proxy(target, {
+      get: (from, name) => {
+        const member = from[name as keyof T];
+        if (typeof member !== 'function') return member;
+        return async (...args: unknown[]): Promise<unknown> => {
+          if (this.#dies(name)) return never;
+          const result: unknown = await (member as (...given: unknown[]) => unknown).apply(from, args);
+          if (this.#dies(name)) return never;
+          return result;
+        };
+      },
+    });
+  }
+
+  #dies(name: string | symbol): boolean {
+    if (EFFECTS.has(name)) this.#points += 1;
+    this.happened ||= this.#points >= this.at;
+    return this.happened;
+  }
+}
+
+describe('a writer killed at any moment', () => {
+  let postgres: TestPostgres;
+  let dataSource: DataSource;
+  let store: PostgresWriteStore;
+
+  beforeAll(async () => {
+    postgres = await testPostgres();
+    dataSource = await openPostgres({
+      url: postgres.url,
+      schema: 'crm_writer',
+      entities: ENTITIES,
+      migrations: MIGRATIONS,
+      applicationName: 'crashing spec',
+      poolSize: 20,
+    });
+    store = new PostgresWriteStore(poolOf(dataSource), systemClock);
+  });
+
+  afterAll(async () => {
+    await dataSource.destroy();
+    await postgres.drop();
+  });
+
+  async function untilFinal(account: string, writer: RunningWriter | null, crash: Crash | null): Promise<boolean> {
+    const untilMs = performance.now() + 30_000;
+    while (performance.now() < untilMs) {
+      const { states } = await store.counts(account);
+      if (Object.keys(states).every((state) => ['done', 'parked', 'lapsed'].includes(state))) return true;
+      if (crash?.happened) return false;
+      await systemClock.sleep(10);
+    }
+    throw new Error(
+      `${account} hangs: ${JSON.stringify((await store.counts(account)).states)} ${writer?.writer.closedFor?.reason ?? ''}`,
+    );
+  }
+
+  /** Plays a scenario with crashes at the given points, one writer after the other, then one that lives. How many crashed. */
+  async function play(
+    account: string,
+    commands: Command[],
+    changed: Partial<AccountConfig>,
+    crashes: number[],
+  ): Promise<number> {
+    const crm = new SmallCrm();
+    const base = config(await crm.listen(), { ...changed, name: account });
+    const fast = { ...base, crm: { ...base.crm, requestTimeoutMs: 150 } };
+    let crashed = 0;
+    try {
+      await store.takeIn(commands);
+      for (const at of crashes) {
+        const crash = new Crash(at);
+        const writer = startWriter(fast, store, { validForMs: 150 }, crash.through);
+        await untilFinal(account, writer, crash);
+        if (crash.happened) crashed += 1;
+        await writer.abandon();
+      }
+      const last = startWriter(fast, store, { validForMs: 150 });
+      await untilFinal(account, last, null);
+      await last.stop();
+      await expectOnce(account, crm, commands);
+    } finally {
+      await crm.close();
+    }
+    return crashed;
+  }
+
+  /** Every command done, announced once, and to be seen at the CRM exactly once; one ticket each, one user per phone. */
+  async function expectOnce(account: string, crm: SmallCrm, commands: Command[]): Promise<void> {
+    const texts = [...crm.tickets.values()].flatMap(({ comments }) =>
+      comments.flatMap(({ body }) => body.split('\n\n')),
+    );
+    const wanted = commands.flatMap(({ data: { action } }) => ('body' in action ? [action.body] : []));
+    expect(texts.toSorted()).toEqual(wanted.toSorted());
+    const tickets = [...crm.tickets.values()].map(({ external_id: id }) => id);
+    expect(new Set(tickets).size).toBe(tickets.length);
+    const phones = crm.users.map(({ phone }) => phone);
+    expect(new Set(phones).size).toBe(phones.length);
+    const { rows } = await poolOf(dataSource).query<{ payload: Buffer }>(
+      'SELECT payload FROM outbox WHERE msg_id LIKE $1',
+      [`${account}.%`],
+    );
+    const announced = rows.map(({ payload }) => {
+      const outcome = parseOutcome(payload);
+      return outcome.ok ? `${outcome.value.data.commandId} ${outcome.value.type}` : outcome.reason;
+    });
+    expect(announced.toSorted()).toEqual(commands.map(({ id }) => `${id} done`).toSorted());
+  }
+
+  const contact = { ...NOBODY, phone: '+4930123456', name: 'Someone' };
+  const scenarios: Record<string, { changed: Partial<AccountConfig>; commands: () => Command[] }> = {
+    singly: {
+      changed: { batching: 'off' },
+      commands: () => [
+        ticket('call-1', { contact }),
+        comment('call-1', 'public', true),
+        comment('call-1', 'internal'),
+        ticket('chat-1'),
+      ],
+    },
+    'in bulk': {
+      changed: { batching: 'always' },
+      commands: () => [
+        ticket('call-1'),
+        ticket('call-2'),
+        comment('call-1', 'public 1', true),
+        comment('call-2', 'public 2', true),
+      ],
+    },
+    appending: {
+      changed: { batching: 'off' },
+      commands: () => [
+        ticket('call-1', { contact, mode: 'append', queuePath: 'q' }),
+        ticket('call-2', { contact, mode: 'append', queuePath: 'q', body: 'opening of the second' }),
+      ],
+    },
+  };
+
+  it.each(Object.keys(scenarios))(
+    'while writing %s leaves nothing lost and nothing doubled',
+    async (name) => {
+      const { changed, commands } = scenarios[name]!;
+      let beyond = false;
+      for (let at = 1; at < MOST_POINTS && !beyond; at += AT_ONCE) {
+        const points = Array.from({ length: AT_ONCE }, (_, i) => at + i);
+        const crashed = await Promise.all(
+          points.map((point) => {
+            const account = `${name.replaceAll(' ', '-')}-${point}`;
+            return play(
+              account,
+              commands().map((one) => inAccount(account, one)),
+              changed,
+              [point],
+            );
+          }),
+        );
+        beyond = crashed.includes(0);
+      }
+      expect(beyond).toBe(true);
+    },
+    120_000,
+  );
+
+  it('several times in a row leaves nothing lost and nothing doubled', async () => {
+    const points = [
+      [3, 2, 5],
+      [7, 4, 1],
+      [9, 9, 9],
+      [12, 3, 6],
+      [5, 11, 2],
+      [15, 8, 4],
+    ];
+    await Promise.all(
+      points.map((crashes, i) => {
+        const { changed, commands } = scenarios[i % 2 === 0 ? 'singly' : 'in bulk']!;
+        const account = `often-${i}`;
+        return play(
+          account,
+          commands().map((one) => inAccount(account, one)),
+          changed,
+          crashes,
+        );
+      }),
+    );
+    expect(points).toHaveLength(6);
+  }, 60_000);
+});

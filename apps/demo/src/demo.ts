@@ -18,9 +18,9 @@ import { Eta, progressLine, standing } from './progress.js';
 import type { DemoReport } from './report.js';
 
 /** The sample's 39 minutes take this much of a minute. */
-const PLAY_PACE = 45;
+const PLAY_PACE = 50;
 /** When the simulated CRM goes away, and for how long (about two of the licence's minutes). */
-const OUTAGE_AFTER_MS = 22_000;
+const OUTAGE_AFTER_MS = 20_000;
 const OUTAGE_MS = 8_000;
 const PROGRESS_EVERY_MS = 500;
 /** Everything must have become effective this long after the last event was delivered. */

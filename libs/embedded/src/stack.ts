@@ -26,6 +26,8 @@ const STOP_ORDER: readonly (readonly AppName[])[] = [
   ['quota-ledger'],
   ['zendesk-simulator'],
 ];
+/** JetStream sets a stream's whole size aside when it is made: with the services' default, a nearly full disk would do for none. */
+const STREAM_BYTES = 128 * 1024 * 1024;
 const NEEDS_POSTGRES: readonly AppName[] = ['quota-ledger', 'crm-writer'];
 
 export interface StackOptions {
@@ -215,6 +217,7 @@ class StackBeingStarted {
       NATS_URL: this.nats?.url ?? '',
       NATS_USER: name,
       NATS_PASSWORD_FILE: this.pathOf(`secrets/nats/${name}`),
+      STREAM_MAX_BYTES: String(STREAM_BYTES),
       ...(NEEDS_POSTGRES.includes(name) ? { POSTGRES_URL_FILE: this.pathOf('secrets/postgres-url') } : {}),
       ...(name === 'quota-ledger' ? { ACCOUNTS_FILE: this.pathOf('accounts.yaml') } : {}),
       ...this.options.env,

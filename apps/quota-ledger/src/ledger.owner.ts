@@ -49,10 +49,10 @@ export class LedgerOwner {
   private state: State = 'starting';
   private trouble: string | null = null;
   private relay: OutboxRelay | null = null;
-  private begun: () => void = () => undefined;
-  /** Resolves when this process has become the owner for the first time. */
-  readonly owning = new Promise<void>((resolve) => {
-    this.begun = resolve;
+  private settle: () => void = () => undefined;
+  /** Resolves when this process owns the ledger for the first time, or knows that another does. */
+  readonly settled = new Promise<void>((resolve) => {
+    this.settle = resolve;
   });
 
   constructor(
@@ -98,7 +98,7 @@ export class LedgerOwner {
     for (let failures = 0; !this.stopping.signal.aborted;) {
       this.state = 'standby';
       try {
-        const store = await stores.own(this.stopping.signal);
+        const store = await stores.own(this.stopping.signal, () => this.settle());
         try {
           await this.own(store);
           failures = 0;
@@ -128,7 +128,7 @@ export class LedgerOwner {
     this.relay = relay(store);
     this.relay.start();
     this.doors?.open();
-    this.begun();
+    this.settle();
     log.info('this process owns the ledger', { epoch: store.epoch, accounts: versions.size });
     await this.duties(store);
   }

@@ -103,7 +103,7 @@ export interface LedgerStore {
   release(): Promise<void>;
 }
 
-/** Where ownership is had: waits until it is ours. */
+/** Where ownership is had: waits until it is ours; says so once when another process has it. */
 export interface LedgerStores {
-  own(signal: AbortSignal): Promise<LedgerStore>;
+  own(signal: AbortSignal, onStandby: () => void): Promise<LedgerStore>;
 }

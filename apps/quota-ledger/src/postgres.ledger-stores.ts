@@ -18,7 +18,7 @@ export interface PostgresStoresOptions {
 export class PostgresLedgerStores implements LedgerStores {
   constructor(private readonly options: PostgresStoresOptions) {}
 
-  async own(signal: AbortSignal): Promise<LedgerStore> {
+  async own(signal: AbortSignal, onStandby: () => void): Promise<LedgerStore> {
     const { url, reader, log } = this.options;
     const ownership = await acquireOwnership({
       url,
@@ -26,6 +26,7 @@ export class PostgresLedgerStores implements LedgerStores {
       schema: LEDGER_SCHEMA,
       applicationName: 'quota-ledger owner',
       signal,
+      onStandby,
       log,
     });
     try {

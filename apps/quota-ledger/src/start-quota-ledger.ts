@@ -1,6 +1,5 @@
 import type { INestApplication } from '@nestjs/common';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { systemClock } from '#clock';
 import { declareStream, durabilityNote, NATS } from '#jetstream';
 import { type RunningService, type ServiceTools, startService } from '#telemetry';
 import { readAccountsFile } from './accounts-file.js';
@@ -12,8 +11,6 @@ import { type QuotaLedgerSettings, quotaLedgerSettings } from './quota-ledger.se
 const DAY_MS = 86_400_000;
 /** Requests being answered at once. */
 const MAX_REQUESTS_IN_FLIGHT = 16_384;
-/** So long a start waits to become the owner before it says that it is ready, as a standby. */
-const OWN_WAIT_MS = 2_000;
 
 /** Runs the quota ledger until a signal ends it. */
 export function startQuotaLedger(): Promise<RunningService> {
@@ -48,11 +45,18 @@ export async function prepare(
   await declareStream(nc, 'LEDGER', { maxBytes, maxAgeMs: streamMaxAgeDays * DAY_MS, replicas }, log);
   const owner = app.get(LedgerOwner);
   owner.start();
-  await Promise.race([owner.owning, systemClock.sleep(OWN_WAIT_MS)]);
+  await Promise.race([owner.settled, aborted(tools.stopping)]);
 }
 
 /** The doors over NATS. */
 export function ledgerDoors(app: INestApplication, { log }: ServiceTools): LedgerDoors {
   const nc = app.get<NatsConnection>(NATS);
   return new LedgerDoors({ nc, maxInFlight: MAX_REQUESTS_IN_FLIGHT, log }, app.get(LedgerOwner));
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }

@@ -21,6 +21,8 @@ export interface OwnershipOptions {
   readonly applicationName: string;
   /** Called once when the lock is no longer certainly ours. Not called after `release`. */
   readonly onLost?: (error: OwnershipLost) => void;
+  /** Called once when another process is found to hold it: from now on this one stands by. */
+  readonly onStandby?: () => void;
   /** How often a waiting replica looks; default 250 ms. */
   readonly pollMs?: number;
   /** How often the holder makes sure that its connection lives; default 2 s. */
@@ -87,6 +89,7 @@ export async function acquireOwnership(options: OwnershipOptions): Promise<Owner
     said = message;
   };
   let client = null as pg.Client | null;
+  let standby = false;
   try {
     for (;;) {
       options.signal?.throwIfAborted();
@@ -96,6 +99,8 @@ export async function acquireOwnership(options: OwnershipOptions): Promise<Owner
           say('ownership taken');
           return new HeldOwnership(client, options, clock);
         }
+        if (!standby) options.onStandby?.();
+        standby = true;
         say('waiting for ownership: another process holds it');
       } catch (error) {
         await client?.end().catch(() => undefined);

@@ -1,25 +1,26 @@
 import { Controller, Param, Post, Req, Res } from '@nestjs/common';
-import { type AccountName, INGEST_FEEDS, type IngestFeed } from '#contracts';
+import { INGEST_FEEDS, type IngestFeed } from '#contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { accountOf, CCAI_ROUTE } from './ccai.http-gate.js';
 import { type Delivery, IngestHandler, nothingAccepted } from './ingest.handler.js';
 import { HttpRefusal } from './http.errors.js';
 import { parseJson, traceparentOf } from './json-body.js';
 
 /**
- * CCAI's webhooks. By the time a body is here, its sender is known (see ccai.http-gate.ts) and it is bounded, but not yet parsed:
- * what a body must look like is decided once, for all doors, in `domain/`.
+ * CCAI's webhooks. By the time a body is here, its sender is known (`guardCcaiDoor`) and it is bounded, but not yet
+ * parsed: what a body must look like is decided once, for all doors, in `domain/`.
  */
-@Controller('v1')
+@Controller()
 export class CcaiController {
   constructor(private readonly ingest: IngestHandler) {}
 
-  @Post(':account/ccai/:feed')
+  @Post(CCAI_ROUTE)
   async take(
-    @Param('account') account: AccountName,
     @Param('feed') feed: IngestFeed,
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
+    const account = accountOf(request);
     if (!INGEST_FEEDS.includes(feed)) throw new HttpRefusal('not_found');
     const body = parseJson(request.body);
     if (!body.ok) throw new HttpRefusal('malformed_json');

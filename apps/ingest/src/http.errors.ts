@@ -16,7 +16,6 @@ export const HTTP_ERRORS = {
   overloaded: { status: 503, message: 'too many events are being stored; send the whole body again' },
   accounts_not_loaded: { status: 503, message: 'the accounts have not been read yet; send the whole body again' },
   credentials_unreadable: { status: 503, message: 'the password to compare with cannot be read; the operator is told' },
-  stopping: { status: 503, message: 'the service is stopping; send the whole body again' },
 } as const;
 export type HttpErrorCode = keyof typeof HTTP_ERRORS;
 

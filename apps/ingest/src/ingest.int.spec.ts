@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
@@ -179,6 +180,30 @@ describe('with its accounts, ingest', () => {
     expect([got.status, got.code]).toEqual([status, code]);
     expect(got.answer.error).toEqual({ code, message: expect.any(String) });
     if (status === 401) expect(got.headers.get('www-authenticate')).toMatch(/^Basic /);
+    expect((await stored()).messages).toBe(before);
+  });
+
+  it.each([
+    ['an encoded path', '/v%31/demo/ccai/calls'],
+    ['an encoded account', '/v1/d%65mo/ccai/calls'],
+    ['an encoded source', '/v1/demo/cca%69/calls'],
+    ['a whole URL for a path', 'http://elsewhere/v1/demo/ccai/calls'],
+    ['a query', '/v1/demo/ccai/calls?a=/v1/x/ccai/'],
+    ['a semicolon', '/v1/demo/ccai/calls;a=b'],
+    ['a doubled slash', '//v1/demo/ccai/calls'],
+  ])('lets nobody in without credentials by %s', async (_, target) => {
+    const before = (await stored()).messages;
+    const { hostname, port } = new URL(ingest.url);
+    const status = await new Promise<number | undefined>((resolve, reject) => {
+      const headers = { 'content-type': 'application/json' };
+      const sending = httpRequest({ hostname, port, path: target, method: 'POST', headers }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      });
+      sending.on('error', reject);
+      sending.end(JSON.stringify(eventOf()));
+    });
+    expect([401, 404]).toContain(status);
     expect((await stored()).messages).toBe(before);
   });
 

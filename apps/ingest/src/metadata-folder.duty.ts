@@ -7,8 +7,10 @@ import { metadataFiles } from './ingest.metrics.js';
 import { parseJson } from './json-body.js';
 import type { MetadataFolder } from './metadata.folders.js';
 
-/** Files read per look through a folder; the rest follows at the next look, which comes at once. */
-export const MAX_FILES_PER_LOOK = 500;
+/** Files taken in per look through a folder; the rest follows at the next look, which comes at once. */
+export const MAX_FILES_PER_LOOK = 100_000;
+/** Files that are done and looked at again per look, to see whether they have changed; the others have their turn later. */
+const MAX_RECHECKS_PER_LOOK = 2_000;
 /** Files read side by side. */
 const FILES_AT_ONCE = 8;
 /** Files remembered per folder. Those beyond are taken in again at every look, which is slow but loses and doubles nothing. */
@@ -41,6 +43,7 @@ export class MetadataFolderDuty {
   readonly #options: MetadataDutyOptions;
   readonly #done = new Map<string, string>();
   #seen = new Map<string, string>();
+  #looks = 0;
   #trouble: string | null = null;
 
   constructor(options: MetadataDutyOptions) {
@@ -86,9 +89,14 @@ export class MetadataFolderDuty {
     const seen = new Map<string, string>();
     const ready: Found[] = [];
     let more = false;
+    let index = 0;
+    const recheckEvery = Math.ceil(this.#done.size / MAX_RECHECKS_PER_LOOK);
+    this.#looks += 1;
     for await (const entry of await opendir(path, { bufferSize: 256 })) {
       if (!entry.isFile() || !FILE_NAME.test(entry.name)) continue;
       present.add(entry.name);
+      const isDone = this.#done.has(entry.name) && !this.#seen.has(entry.name);
+      if (isDone && (index++ + this.#looks) % recheckEvery !== 0) continue;
       const version = await versionOf(join(path, entry.name));
       if (version === null || this.#done.get(entry.name) === version) continue;
       seen.set(entry.name, version);

@@ -29,10 +29,11 @@ export interface Machine {
 
 /** This machine, as the environment tells. */
 export function thisMachine(): Machine {
-  const onPath = (ownEnvironment('PATH') ?? '').split(path.delimiter).filter((directory) => directory !== '');
-  const goBin = path.join(ownEnvironment('HOME') ?? '/', 'go/bin');
+  const own = ownEnvironment();
+  const onPath = own.path.split(path.delimiter).filter((directory) => directory !== '');
+  const goBin = path.join(own.home || '/', 'go/bin');
   return {
-    named: ownEnvironment('NATS_SERVER'),
+    named: own.natsServer === '' ? null : own.natsServer,
     directories: [...new Set([...onPath, ...USUAL_DIRECTORIES, goBin])],
     home: homeDirectory(),
     isRoot: process.getuid?.() === 0,

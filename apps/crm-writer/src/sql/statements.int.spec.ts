@@ -8,6 +8,7 @@ import { outcomeOf } from '../domain/outcome-of.js';
 import type { PlannedItem } from '../domain/plan-calls.js';
 import { ENTITIES } from '../entities/entities.js';
 import { MIGRATIONS } from '../migrations/migrations.js';
+import { UNDER_A_GRANT } from '../domain/write.js';
 import type { ItemEffectAt } from '../write.store.js';
 import { abandonSent } from './abandon-sent.js';
 import { addRead } from './add-read.js';
@@ -273,7 +274,7 @@ describe('a statement of the writer', () => {
   });
 
   describe('that guards the states of a write', () => {
-    it.each(['claimed', 'sent', 'unknown', 'done'])('lets none be %s without a grant', async (state) => {
+    it.each(UNDER_A_GRANT)('lets none be %s without a grant', async (state) => {
       await takeIn(command('a', 'call-1'));
       const final = state === 'done' ? ', ticket_id = 1, final_at = now()' : '';
       await expect(pool.query(`UPDATE write SET state = '${state}'${final}`)).rejects.toThrow(

@@ -10,12 +10,6 @@ const simulator = await startSimulator(settings).catch((error: unknown) => {
 });
 const { url } = simulator;
 
-process.stdout.write(
-  settings.json
-    ? `${JSON.stringify({ ready: 'zendesk-simulator', http: url, control: `${url}/_control`, speed: settings.speed, licence: settings.choices.licence })}\n`
-    : `zendesk-simulator listens on ${url} (licence ${settings.choices.licence}, speed ${settings.speed}), control door ${url}/_control\n`,
-);
-
 let isStopping = false;
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.on(signal, () => {
@@ -30,3 +24,10 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     );
   });
 }
+
+// Last: whoever reads it may ask us to stop at once.
+process.stdout.write(
+  settings.json
+    ? `${JSON.stringify({ ready: 'zendesk-simulator', http: url, control: `${url}/_control`, speed: settings.speed, licence: settings.choices.licence })}\n`
+    : `zendesk-simulator listens on ${url} (licence ${settings.choices.licence}, speed ${settings.speed}), control door ${url}/_control\n`,
+);

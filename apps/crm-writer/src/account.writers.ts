@@ -42,6 +42,8 @@ const RETRY: { readonly firstMs: number; readonly mostMs: number } = { firstMs: 
 @Injectable()
 export class AccountWriters {
   readonly #running = new Map<AccountName, Running>();
+  /** Writers of removed accounts that still wait for calls under way. */
+  readonly #ending = new Set<Promise<void>>();
   #stopped = false;
 
   constructor(
@@ -67,8 +69,12 @@ export class AccountWriters {
   }
 
   remove(account: AccountName): void {
-    this.#running.get(account)?.stopping.abort();
+    const running = this.#running.get(account);
+    if (!running) return;
+    running.stopping.abort();
     this.#running.delete(account);
+    this.#ending.add(running.done);
+    void running.done.then(() => this.#ending.delete(running.done));
   }
 
   /** Commands came in, or something else may be due. */
@@ -86,7 +92,7 @@ export class AccountWriters {
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const { stopping } of this.#running.values()) stopping.abort();
-    await Promise.all([...this.#running.values()].map(({ done }) => done));
+    await Promise.all([...[...this.#running.values()].map(({ done }) => done), ...this.#ending]);
   }
 
   async #keep(config: AccountConfig, running: Running): Promise<void> {

@@ -30,7 +30,7 @@ export class UnknownResolver {
   }
 
   #ask(item: ItemToAsk, question: Exclude<Question, { ask: 'nothing' }>, callId: string): Promise<CallEnd> {
-    const { account, store, maker } = this.tools;
+    const { account, store, maker, timeScale } = this.tools;
     const kind: CallKind = question.ask === 'audits' ? 'tickets.audits' : 'tickets.list';
     return maker.make({
       callId,
@@ -45,7 +45,8 @@ export class UnknownResolver {
           ? readAudits(question.ticketId, question.cursor)
           : listByExternalId(question.externalId);
       },
-      record: (made) => this.#record(item, question, made),
+      // The CRM keeps keys by its own time.
+      record: (made) => this.#record({ ...item, firstSentAgoMs: item.firstSentAgoMs * timeScale }, question, made),
     });
   }
 

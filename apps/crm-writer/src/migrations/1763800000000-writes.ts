@@ -67,8 +67,9 @@ const UP = [
     PRIMARY KEY (account, interaction_id),
     CONSTRAINT runnable_has_work CHECK (NOT runnable OR waiting > 0)
   )`,
-  `CREATE INDEX interaction_next ON interaction (account, (ticket_id IS NULL), priority, since)
+  `CREATE INDEX interaction_next ON interaction (account, (ticket_id IS NULL), priority, since, interaction_id)
     WHERE runnable AND busy_call_id IS NULL`,
+  `CREATE INDEX interaction_oldest ON interaction (account, since) WHERE waiting > 0`,
   `CREATE INDEX interaction_busy_contact ON interaction (account, contact_key) WHERE busy_call_id IS NOT NULL`,
   `CREATE INDEX interaction_busy_ticket ON interaction (account, ticket_id) WHERE busy_call_id IS NOT NULL`,
   `CREATE INDEX interaction_open_ticket ON interaction (account, contact_key, queue_path, ticket_id)
@@ -110,7 +111,6 @@ const UP = [
   )`,
   `CREATE INDEX write_of_interaction ON write (account, interaction_id, state)`,
   `CREATE INDEX write_of_call ON write (call_id) WHERE call_id IS NOT NULL`,
-  `CREATE INDEX write_states ON write (account, state, event_at)`,
   `CREATE INDEX write_ages ON write (final_at)
     WHERE state IN ('done', 'superseded', 'lapsed') AND NOT action ? 'forgotten'`,
   `CREATE INDEX write_lapsing ON write (account, not_after) WHERE state = 'waiting' AND not_after IS NOT NULL`,

@@ -14,7 +14,7 @@ export async function selectCounts(tx: Tx, account: string): Promise<CountsRow> 
     `SELECT
        (SELECT coalesce(jsonb_object_agg(state, n), '{}') FROM (
           SELECT state, count(*) AS n FROM write WHERE account = $1 GROUP BY state) AS s) AS states,
-       (SELECT min(event_at) FROM write WHERE account = $1 AND state = 'waiting') AS oldest_waiting_at,
+       (SELECT min(since) FROM interaction WHERE account = $1 AND waiting > 0) AS oldest_waiting_at,
        (SELECT coalesce(jsonb_object_agg(kind, n), '{}') FROM (
           SELECT kind, sum(n) AS n FROM (
             SELECT kind, sum(sends) AS n FROM call WHERE account = $1 GROUP BY kind

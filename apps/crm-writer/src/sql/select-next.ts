@@ -22,35 +22,43 @@ export interface NextRow {
  */
 export async function selectNext(tx: Tx, account: string, { sort, limit, exclude }: NextQuery): Promise<NextRow[]> {
   return tx.query<NextRow>(
-    `SELECT i.interaction_id, i.ticket_id, i.follow_up_of, i.priority, i.since, i.solo, i.queue_path,
+    `WITH picked AS MATERIALIZED (
+       SELECT account, interaction_id, ticket_id, follow_up_of, priority, since, solo, queue_path, contact_key
+       FROM interaction i
+       WHERE account = $1 AND runnable AND busy_call_id IS NULL AND (ticket_id IS NULL) = $2
+         AND not_before <= clock_timestamp()
+         AND NOT (interaction_id = ANY($4::text[]))
+         AND ('ticket:' || ticket_id = ANY($4::text[])) IS NOT TRUE
+         AND NOT (ticket_id IS NULL AND (contact_key = ANY($4::text[])) IS TRUE)
+         AND NOT EXISTS (
+           SELECT 1 FROM interaction b
+           WHERE b.account = $1 AND b.busy_call_id IS NOT NULL
+             AND (b.ticket_id = i.ticket_id OR (i.ticket_id IS NULL AND b.contact_key = i.contact_key)))
+         AND NOT (ticket_id IS NULL AND EXISTS (
+           SELECT 1 FROM contact c
+           WHERE c.account = $1 AND c.key = i.contact_key AND c.user_id IS NULL
+             AND (c.busy_call_id IS NOT NULL OR c.not_before > clock_timestamp())))
+       ORDER BY priority, since, interaction_id
+       LIMIT $3)
+     SELECT p.interaction_id, p.ticket_id, p.follow_up_of, p.priority, p.since, p.solo, p.queue_path,
             e.action->>'subject' AS subject, e.action->>'mode' AS mode, e.action->'contact' AS contact,
             a.ticket_id AS append_to
-     FROM interaction i
-     LEFT JOIN write e ON e.account = i.account AND e.interaction_id = i.interaction_id AND e.kind = 'ensureTicket'
+     FROM picked p
+     LEFT JOIN LATERAL (
+       SELECT action FROM write
+       WHERE account = p.account AND interaction_id = p.interaction_id AND kind = 'ensureTicket' LIMIT 1
+     ) e ON true
      LEFT JOIN LATERAL (
        SELECT o.ticket_id FROM interaction o
-       WHERE i.ticket_id IS NULL AND e.action->>'mode' = 'append'
-         AND o.account = i.account AND o.contact_key = i.contact_key AND o.queue_path IS NOT DISTINCT FROM i.queue_path
+       WHERE p.ticket_id IS NULL AND e.action->>'mode' = 'append'
+         AND o.account = p.account AND o.contact_key = p.contact_key AND o.queue_path IS NOT DISTINCT FROM p.queue_path
          AND o.ticket_id IS NOT NULL AND o.ticket_open
        ORDER BY o.ticket_id DESC LIMIT 1
      ) a ON true
-     WHERE i.account = $1 AND i.runnable AND i.busy_call_id IS NULL AND (i.ticket_id IS NULL) = $2
-       AND i.not_before <= clock_timestamp() AND NOT (i.interaction_id = ANY($4::text[]))
-       AND ('ticket:' || i.ticket_id = ANY($4::text[])) IS NOT TRUE
-       AND NOT (i.ticket_id IS NULL AND (i.contact_key = ANY($4::text[])) IS TRUE)
-       AND NOT (i.ticket_id IS NULL AND EXISTS (
-         SELECT 1 FROM contact c
-         WHERE c.account = i.account AND c.key = i.contact_key AND c.user_id IS NULL
-           AND (c.busy_call_id IS NOT NULL OR c.not_before > clock_timestamp())))
-       AND NOT EXISTS (
-         SELECT 1 FROM interaction b
-         WHERE b.account = i.account AND b.busy_call_id IS NOT NULL
-           AND b.ticket_id = coalesce(i.ticket_id, a.ticket_id))
-       AND NOT (i.ticket_id IS NULL AND EXISTS (
-         SELECT 1 FROM interaction b
-         WHERE b.account = i.account AND b.busy_call_id IS NOT NULL AND b.contact_key = i.contact_key))
-     ORDER BY i.priority, i.since, i.interaction_id
-     LIMIT $3`,
+     WHERE NOT EXISTS (
+       SELECT 1 FROM interaction b
+       WHERE b.account = p.account AND b.busy_call_id IS NOT NULL AND b.ticket_id = a.ticket_id)
+     ORDER BY p.priority, p.since, p.interaction_id`,
     [account, sort === 'create', limit, exclude],
   );
 }

@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { environmentWith } from './environment.js';
-import { forgetProcess, watchProcess } from './watchdog.js';
+import { forgetProcess, watchdogScript, watchProcess } from './watchdog.js';
 
 /** Longest wait for a process to be gone after SIGKILL; more means that the kernel can't end it. */
 const GONE_WITHIN_MS = 10_000;
@@ -79,6 +79,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
 }
 
 function spawnLogged(options: ChildOptions): ChildProcess {
+  watchdogScript(); // before anything runs
   mkdirSync(path.dirname(options.logFile), { recursive: true });
   const log = openSync(options.logFile, 'a', 0o600);
   try {

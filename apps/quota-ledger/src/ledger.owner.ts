@@ -171,7 +171,9 @@ export class LedgerOwner {
       this.every(EXPIRY_LOOK_MS, until, () => quota.expireDue()),
       this.every(OPEN_SINCE_MS, until, () => quota.between(() => store.setOpenSince(quota.openSince()))),
       this.every(PRUNE_MS, until, async () => {
-        for (let more = true; more && !until.aborted;) more = await store.prune(this.options.retention);
+        const { retention } = this.options;
+        const kept = { ...retention, grantsMs: Math.max(retention.grantsMs, quota.memoryMs()) };
+        for (let more = true; more && !until.aborted;) more = await store.prune(kept);
       }),
     ]);
   }

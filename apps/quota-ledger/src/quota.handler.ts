@@ -19,7 +19,7 @@ import { expire, nextExpiryAt } from './domain/expire.js';
 import type { Grant } from './domain/grant.js';
 import { LedgerChanges } from './domain/ledger-changes.js';
 import { observe } from './domain/observe.js';
-import { rebuild } from './domain/rebuild.js';
+import { memoryMs, rebuild } from './domain/rebuild.js';
 import { release } from './domain/release.js';
 import { settle } from './domain/settle.js';
 import { countTurn } from './ledger.metrics.js';
@@ -169,6 +169,11 @@ export class QuotaHandler {
       if (oldest) since = Math.min(since, oldest.grantedAt);
     }
     return since;
+  }
+
+  /** How far back grants still matter to some account's windows, ms: as long they must be kept. */
+  memoryMs(): number {
+    return Math.max(0, ...[...this.books.values()].map(memoryMs));
   }
 
   private turn(): void {

@@ -77,6 +77,7 @@ export class AccountWriter {
       store,
       maker,
       random,
+      newId: options.newId,
       timeScale: config.crm.timeScale,
     };
     this.#single = new SingleWriter(tools);

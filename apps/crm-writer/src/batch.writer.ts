@@ -2,11 +2,12 @@ import type { CallEnd, MadeCall } from './call.maker.js';
 import { type EffectInput, effectOfItem, effectOfVerdict, type ItemEffect } from './domain/effect.js';
 import { isRunning, type JobStatus, jobsIn, judgeJob, MAX_POLLS_PER_JOB, pollInMs } from './domain/judge-job.js';
 import type { PlannedCall } from './domain/plan-calls.js';
-import { jobsSettled } from './domain/resolve-unknown.js';
+import { jobsSettled, ticketsToShow } from './domain/resolve-unknown.js';
 import { mostUrgent } from './domain/write.js';
 import type { WriterTools } from './single.writer.js';
 import type { CallRecord, ItemEffectAt, RunningJob, StoredItem, UnlistedBulk } from './write.store.js';
-import { listJobs, pollJobs, writeRequest } from './zendesk/requests.js';
+import { ticketsIn } from './zendesk/answers.js';
+import { listJobs, pollJobs, showTickets, writeRequest } from './zendesk/requests.js';
 
 /** Most jobs that one question covers. */
 export const MAX_JOBS_PER_POLL = 100;
@@ -150,10 +151,14 @@ export class BatchWriter {
     });
   }
 
-  /** Reads the CRM's list of jobs for bulk calls whose answer was lost. */
-  list(bulks: readonly UnlistedBulk[], knownJobIds: ReadonlySet<string>, callId: string): Promise<CallEnd> {
+  /**
+   * Reads the CRM's list of jobs for bulk calls whose answer was lost. Once no job is left that could be one of them, what they
+   * made is looked at in one call, by the ids that jobs of unknown origin tell; only the rest is asked for item by item.
+   */
+  async list(bulks: readonly UnlistedBulk[], knownJobIds: ReadonlySet<string>, callId: string): Promise<CallEnd> {
     const { account, store, maker, timeScale } = this.tools;
-    return maker.make({
+    let jobs: readonly JobStatus[] | null = null;
+    const end = await maker.make({
       callId,
       kind: 'jobs.list',
       keys: [],
@@ -166,12 +171,66 @@ export class BatchWriter {
       },
       record: async (made) => {
         if (made.made !== 'answered' || !['done', 'park'].includes(made.verdict.verdict)) return;
-        const ids = bulks.map((bulk) => bulk.callId);
-        const settled = made.verdict.verdict === 'done' && jobsSettled(jobsIn(bodyOf(made)), knownJobIds);
-        const overdue = bulks.filter(({ asks }) => asks >= MAX_LISTINGS);
-        if (settled) await store.askedJobs(ids, true, 0);
-        else await store.askedJobs(ids, false, LIST_AGAIN_MS / timeScale);
-        if (!settled) for (const bulk of overdue) await this.#undecided(bulk);
+        const listed = made.verdict.verdict === 'done' ? jobsIn(bodyOf(made)) : null;
+        if (listed && jobsSettled(listed, knownJobIds)) {
+          jobs = listed;
+          return;
+        }
+        await store.askedJobs(
+          bulks.map((bulk) => bulk.callId),
+          false,
+          LIST_AGAIN_MS / timeScale,
+        );
+        for (const bulk of bulks) if (bulk.asks >= MAX_LISTINGS) await this.#undecided(bulk);
+      },
+    });
+    if (jobs === null) return end;
+    await this.#show(bulks, jobs, knownJobIds);
+    await store.askedJobs(
+      bulks.map((bulk) => bulk.callId),
+      true,
+      0,
+    );
+    return end;
+  }
+
+  /** Finishes what tickets made by jobs of unknown origin prove, by their external ids. */
+  async #show(
+    bulks: readonly UnlistedBulk[],
+    jobs: readonly JobStatus[],
+    knownJobIds: ReadonlySet<string>,
+  ): Promise<void> {
+    const { account, store, maker, newId } = this.tools;
+    const items = await Promise.all(bulks.map(({ callId }) => store.itemsOf(callId)));
+    const makes = items.map((of) => of.filter(({ ticketId }) => ticketId === null));
+    const ids = ticketsToShow(
+      jobs,
+      knownJobIds,
+      makes.map(({ length }) => length).filter((length) => length > 0),
+    );
+    if (ids.length === 0) return;
+    await maker.make({
+      callId: newId(),
+      kind: 'tickets.list',
+      keys: [],
+      priority: mostUrgent(bulks.map(({ priority }) => priority)),
+      effect: false,
+      about: { writer: 'batch', bulks: bulks.length, tickets: ids.length },
+      claim: async () => {
+        await store.countRead(account, 'tickets.list');
+        return showTickets(ids);
+      },
+      record: async (made) => {
+        if (made.made !== 'answered' || made.verdict.verdict !== 'done') return;
+        const shown = new Map((ticketsIn(made.response.body) ?? []).map(({ id, externalId }) => [externalId, id]));
+        for (const [i, { callId, sends }] of bulks.entries()) {
+          const effects = makes[i]!.flatMap(({ index, interactionId, externalId }): ItemEffectAt[] => {
+            const ticketId = shown.get(externalId);
+            return ticketId === undefined ? [] : [{ index, interactionId, effect: { effect: 'done', ticketId } }];
+          });
+          if (effects.length > 0)
+            await store.record({ account, callId, sends, answer: null, next: { to: 'settled' }, effects });
+        }
       },
     });
   }

@@ -301,6 +301,7 @@ export class PostgresWriteStore implements WriteStore {
         commands: row.commands,
         attempts: row.attempts,
         ticketId: row.ticketId,
+        externalId: row.externalId,
       },
     }));
   }

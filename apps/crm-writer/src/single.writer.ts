@@ -1,3 +1,4 @@
+import type { NewId } from '#clock';
 import type { AccountName } from '#contracts';
 import type { CallEnd, CallMaker, MadeCall } from './call.maker.js';
 import { effectOfVerdict, type ItemEffect } from './domain/effect.js';
@@ -11,6 +12,7 @@ export interface WriterTools {
   readonly store: WriteStore;
   readonly maker: CallMaker;
   readonly timeScale: number;
+  readonly newId: NewId;
   /** In [0, 1). */
   readonly random: () => number;
 }
@@ -30,6 +32,7 @@ export class SingleWriter {
       commands: item.commandIds.length,
       attempts: item.attempts,
       ticketId: item.ticketId,
+      externalId: item.externalId,
     };
     return maker.make({
       callId,

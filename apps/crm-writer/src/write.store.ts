@@ -130,6 +130,7 @@ export interface StoredItem {
   readonly commands: number;
   readonly attempts: number;
   readonly ticketId: number | null;
+  readonly externalId: string;
 }
 
 export interface ItemToAsk extends UnknownItem {

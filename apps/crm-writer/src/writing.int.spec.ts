@@ -329,7 +329,19 @@ describe('the writer of an account', () => {
     start({ batching: 'always' });
     await until({ done: 5 });
     expect(crm.tickets.size).toBe(5);
-    expect(crm.callsTo(/GET .*job_statuses$/).length).toBeGreaterThan(0);
+    expect(crm.callsTo(/GET .*job_statuses$/)).toHaveLength(1);
+    expect(crm.callsTo(/GET .*show_many/)).toHaveLength(1);
+    expect(crm.callsTo(/external_id/)).toHaveLength(0);
+  });
+
+  it('asks item by item for a job that never came to be, and writes its tickets', async () => {
+    let lost = 0;
+    crm.fault = ({ path }) => (path.endsWith('create_many') && lost++ === 0 ? 'lost before' : null);
+    await takeIn(...Array.from({ length: 4 }, (_, i) => ticket(`call-${i}`)));
+    start({ batching: 'always' });
+    await until({ done: 4 });
+    expect(crm.tickets.size).toBe(4);
+    expect(crm.callsTo(/external_id/)).toHaveLength(4);
   });
 
   it('makes no call without the ledger', async () => {

@@ -104,6 +104,10 @@ export class SmallCrm {
       const wanted = url.searchParams.get('external_id');
       return [200, { tickets: [...this.tickets.values()].filter((ticket) => ticket.external_id === wanted) }];
     }
+    if (route === 'GET /tickets/show_many') {
+      const wanted = (url.searchParams.get('ids') ?? '').split(',').map(Number);
+      return [200, { tickets: wanted.flatMap((id) => this.tickets.get(id) ?? []) }];
+    }
     const audits = /^GET \/tickets\/(\d+)\/audits$/.exec(route);
     if (audits) return [200, { audits: this.tickets.get(Number(audits[1]))?.audits ?? [], next_page: null }];
     const update = /^PUT \/tickets\/(\d+)$/.exec(route);

@@ -95,6 +95,28 @@ export function jobsSettled(jobs: readonly JobStatus[], knownOthers: ReadonlySet
   return jobs.every((job) => knownOthers.has(job.id) || !isRunning(job.status));
 }
 
+/** Tickets shown by one call (Zendesk: show_many takes up to 100 ids). */
+export const MAX_TICKETS_SHOWN = 100;
+
+/**
+ * The ids of tickets that jobs of unknown origin made, as far as they may be the ones that a bulk creation without an answer was to
+ * make: jobs that are over and made as many as it holds. A hint where to look, not a proof; at most one call's worth.
+ */
+export function ticketsToShow(
+  jobs: readonly JobStatus[],
+  knownOthers: ReadonlySet<string>,
+  sizes: readonly number[],
+): number[] {
+  const ids = jobs
+    .filter((job) => !knownOthers.has(job.id) && !isRunning(job.status) && sizes.includes(job.results?.length ?? 0))
+    .flatMap(({ results }) => results ?? [])
+    .flatMap((result) => {
+      const { index, id } = (result ?? {}) as { readonly index?: unknown; readonly id?: unknown };
+      return typeof index === 'number' && typeof id === 'number' ? [id] : [];
+    });
+  return [...new Set(ids)].slice(0, MAX_TICKETS_SHOWN);
+}
+
 function undecided(text: string): Resolution {
   return { resolution: 'park', code: 'undecided', text };
 }

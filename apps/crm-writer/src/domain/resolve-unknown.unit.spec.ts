@@ -7,6 +7,7 @@ import {
   questionFor,
   resolveByAudits,
   resolveByTickets,
+  ticketsToShow,
   type UnknownItem,
 } from './resolve-unknown.js';
 
@@ -92,6 +93,41 @@ describe('a page of audits', () => {
       cursor: '?page=2',
     });
     expect(resolveByAudits(change, { marks: [['x']], next: null })).toEqual({ resolution: 'planAgain' });
+  });
+});
+
+describe('tickets of jobs of unknown origin', () => {
+  const job = (id: string, status: string, ids: number[]) => ({
+    id,
+    status,
+    jobType: null,
+    total: null,
+    results: ids.map((ticketId, index) => ({ index, id: ticketId })),
+  });
+
+  it('are those of ended jobs as large as the one that got lost', () => {
+    const jobs = [
+      job('a', 'completed', [1, 2]),
+      job('b', 'completed', [3]),
+      job('c', 'working', [4, 5]),
+      job('d', 'completed', [6, 7]),
+    ];
+    expect(ticketsToShow(jobs, new Set(['d']), [2])).toEqual([1, 2]);
+  });
+
+  it('are no more than one call shows, and none of updates', () => {
+    const many = Array.from({ length: 60 }, (_, i) => i + 1);
+    const jobs = [
+      job('a', 'completed', many),
+      job(
+        'b',
+        'completed',
+        many.map((id) => id + 100),
+      ),
+    ];
+    expect(ticketsToShow(jobs, new Set(), [60])).toHaveLength(100);
+    const update = { ...job('u', 'completed', []), results: [{ action: 'update', id: 9, success: true }] };
+    expect(ticketsToShow([update], new Set(), [1])).toEqual([]);
   });
 });
 

@@ -16,6 +16,7 @@ export interface AgainRow {
   readonly commands: number;
   readonly attempts: number;
   readonly ticketId: number | null;
+  readonly externalId: string;
 }
 
 /** Single calls whose very bytes may go again. */
@@ -28,7 +29,7 @@ export async function selectCallsAgain(
   return tx.query<AgainRow>(
     `SELECT call_id AS "callId", sends, kind, priority, method, path, body, idempotency_key AS "idempotencyKey",
             item_index AS index, interaction_id AS "interactionId", cardinality(command_ids) AS commands, attempts,
-            ticket_id AS "ticketId"
+            ticket_id AS "ticketId", external_id AS "externalId"
      FROM call JOIN item USING (call_id)
      WHERE call.account = $1 AND call.state = 'again' AND call.ask_at <= clock_timestamp()
        AND item.state = 'unknown' AND NOT (call_id = ANY($3::text[]))

@@ -5,7 +5,7 @@ import type { StoredItem } from '../write.store.js';
 export async function selectItems(tx: Tx, callId: string): Promise<StoredItem[]> {
   return tx.query<StoredItem>(
     `SELECT item_index AS index, interaction_id AS "interactionId", cardinality(command_ids) AS commands, attempts,
-            ticket_id AS "ticketId"
+            ticket_id AS "ticketId", external_id AS "externalId"
      FROM item WHERE call_id = $1 AND state IN ('sent', 'unknown') ORDER BY item_index`,
     [callId],
   );

@@ -107,6 +107,11 @@ export function listByExternalId(externalId: string): StoredRequest {
   return get(`/api/v2/tickets?external_id=${encodeURIComponent(externalId)}`);
 }
 
+/** Up to 100 tickets in one call. */
+export function showTickets(ticketIds: readonly number[]): StoredRequest {
+  return get(`/api/v2/tickets/show_many?ids=${ticketIds.join(',')}`);
+}
+
 /** A page of a ticket's audits; `cursor` as a page before named it. */
 export function readAudits(ticketId: number, cursor: string | null): StoredRequest {
   return get(`/api/v2/tickets/${ticketId}/audits${cursor ?? ''}`);

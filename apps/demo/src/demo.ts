@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -43,10 +43,11 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
     DEMO_INGEST_PASSWORD: randomBytes(CRM_TOKEN_BYTES).toString('hex'),
   };
   const dataDir = join(homeDirectory(), 'demo');
-  rmSync(dataDir, { recursive: true, force: true });
   const stack = await startStack({
     dataDir,
     persistent: true,
+    fresh: true,
+    stopping: options.stopping,
     accountsYaml: ({ simulatorUrl }) => demoAccounts(simulatorUrl),
     simulator: {
       args: [

@@ -90,35 +90,36 @@ const wait: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constant('waitForEdge' as const), offsetMs: fc.integer({ min: -2_000, max: 3_000 }) }),
 );
 
-const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 6, arbitrary: wait },
-  {
-    weight: 8,
-    arbitrary: fc.record({
-      do: fc.constant('acquire' as const),
-      kind: fc.nat(KINDS.length - 1),
-      min: fc.integer({ min: 1, max: 2 }),
-      more: fc.nat(6),
-      tickets: fc.array(fc.nat(2), { minLength: 8, maxLength: 8 }),
-    }),
-  },
-  {
-    weight: 8,
-    arbitrary: fc.record({
-      do: fc.constant('use' as const),
-      grant: fc.nat(),
-      calls: fc.integer({ min: 1, max: 8 }),
-      after: fc.oneof(fc.constant(0), fc.constant(10_000), fc.nat(10_000)),
-      travel: fc.oneof(fc.constant(0), fc.constant(REQUEST_TIMEOUT_MS), fc.nat(REQUEST_TIMEOUT_MS)),
-      arrives: fc.oneof(fc.constant(0), fc.constant(1), fc.double({ min: 0, max: 1, noNaN: true })),
-      tell: fc.nat(3),
-    }),
-  },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('giveBack' as const), grant: fc.nat() }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('expire' as const) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('release' as const), hold: fc.nat() }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const) }) },
-);
+const stepOf = (kind: fc.Arbitrary<number>): fc.Arbitrary<Step> =>
+  fc.oneof(
+    { weight: 6, arbitrary: wait },
+    {
+      weight: 8,
+      arbitrary: fc.record({
+        do: fc.constant('acquire' as const),
+        kind,
+        min: fc.integer({ min: 1, max: 2 }),
+        more: fc.nat(6),
+        tickets: fc.array(fc.nat(2), { minLength: 8, maxLength: 8 }),
+      }),
+    },
+    {
+      weight: 8,
+      arbitrary: fc.record({
+        do: fc.constant('use' as const),
+        grant: fc.nat(),
+        calls: fc.integer({ min: 1, max: 8 }),
+        after: fc.oneof(fc.constant(0), fc.constant(10_000), fc.nat(10_000)),
+        travel: fc.oneof(fc.constant(0), fc.constant(REQUEST_TIMEOUT_MS), fc.nat(REQUEST_TIMEOUT_MS)),
+        arrives: fc.oneof(fc.constant(0), fc.constant(1), fc.double({ min: 0, max: 1, noNaN: true })),
+        tell: fc.nat(3),
+      }),
+    },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('giveBack' as const), grant: fc.nat() }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('expire' as const) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('release' as const), hold: fc.nat() }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const) }) },
+  );
 
 /** A client's grant: what it may still do. */
 interface Held {
@@ -330,40 +331,54 @@ function fullestWindow(limit: Limit, arrivals: readonly Arrival[], offsetMs: num
   return fullest;
 }
 
+/** What holds after any steps of any clients. */
+function holdsAfter(steps: readonly Step[], of: AccountConfig, offsetMs: number): void {
+  const world = new World(of);
+  for (const next of steps) world.run(next);
+  for (const limit of limitsOf(of).limits) {
+    // The day is our own: its edges are where we say.
+    const fullest = fullestWindow(limit, world.arrivals, limit.name === 'day' ? 0 : offsetMs);
+    if (fullest > limit.max) throw new Error(`${limit.name}: ${fullest} calls of ${limit.max}`);
+  }
+  const totals = { granted: 0, used: 0, returned: 0, expired: 0, open: 0 };
+  for (const row of world.minutes.values()) {
+    expect(row.granted).toBe(row.used + row.returned + row.expired + row.open);
+    for (const field of ['granted', 'used', 'returned', 'expired', 'open'] as const) {
+      expect(row[field]).toBeGreaterThanOrEqual(0);
+      totals[field] += row[field];
+    }
+  }
+  const counted = { granted: 0, used: 0, returned: 0, expired: 0, open: 0 };
+  for (const grant of world.grants.values()) {
+    const counts = countsOf(grant);
+    counted.granted += grant.calls.length;
+    for (const field of ['used', 'returned', 'expired', 'open'] as const) counted[field] += counts[field];
+  }
+  expect(totals).toEqual(counted);
+}
+
+const stepsOf = (kind: fc.Arbitrary<number>): fc.Arbitrary<Step[]> =>
+  fc.array(stepOf(kind), { minLength: 30, maxLength: 150, size: 'max' });
+const offset = fc.oneof(fc.constant(1_499), fc.constant(-1_499), fc.integer({ min: -1_499, max: 1_499 }));
+
 describe('the ledger', () => {
   it('never lets more calls arrive in any window than its limit, whatever clients do, and its sums are exact', () => {
     const property = fc.property(
-      fc.array(step, { minLength: 30, maxLength: 150, size: 'max' }),
+      stepsOf(fc.nat(KINDS.length - 1)),
       fc.integer({ min: 3, max: 6 }),
       fc.oneof(fc.integer({ min: 5, max: 20 }), fc.constant(1_000)),
       fc.oneof(fc.integer({ min: 3, max: 5 }), fc.constant(1_000)),
-      fc.oneof(fc.constant(1_499), fc.constant(-1_499), fc.integer({ min: -1_499, max: 1_499 })),
-      (steps, minute, day, rolling, offsetMs) => {
-        const of = config(minute, day, rolling);
-        const world = new World(of);
-        for (const next of steps) world.run(next);
-        for (const limit of limitsOf(of).limits) {
-          // The day is our own: its edges are where we say.
-          const fullest = fullestWindow(limit, world.arrivals, limit.name === 'day' ? 0 : offsetMs);
-          if (fullest > limit.max) throw new Error(`${limit.name}: ${fullest} calls of ${limit.max}`);
-        }
-        const totals = { granted: 0, used: 0, returned: 0, expired: 0, open: 0 };
-        for (const row of world.minutes.values()) {
-          expect(row.granted).toBe(row.used + row.returned + row.expired + row.open);
-          for (const field of ['granted', 'used', 'returned', 'expired', 'open'] as const) {
-            expect(row[field]).toBeGreaterThanOrEqual(0);
-            totals[field] += row[field];
-          }
-        }
-        const counted = { granted: 0, used: 0, returned: 0, expired: 0, open: 0 };
-        for (const grant of world.grants.values()) {
-          const counts = countsOf(grant);
-          counted.granted += grant.calls.length;
-          for (const field of ['used', 'returned', 'expired', 'open'] as const) counted[field] += counts[field];
-        }
-        expect(totals).toEqual(counted);
-      },
+      offset,
+      (steps, minute, day, rolling, offsetMs) => holdsAfter(steps, config(minute, day, rolling), offsetMs),
     );
-    fc.assert(property, { numRuns: 200 });
+    fc.assert(property, { numRuns: 150 });
+  });
+
+  it('never lets more calls arrive in any span of a rolling window', () => {
+    const updates = fc.constant(KINDS.indexOf('tickets.update'));
+    const property = fc.property(stepsOf(updates), fc.integer({ min: 2, max: 4 }), (steps, rolling) =>
+      holdsAfter(steps, config(1_000, 1_000, rolling), 0),
+    );
+    fc.assert(property, { numRuns: 100 });
   });
 });

@@ -63,6 +63,8 @@ export class Neighbour {
       case 'refused':
         this.totals.refusals += 1;
         return Math.min(answer.retryInMs, LONGEST_RETRY_MS);
+      case 'unavailable':
+        return answer.retryInMs;
       case 'rejected':
         throw new Error(`the ledger rejected the neighbour's request: ${answer.code}: ${answer.message}`);
       default:

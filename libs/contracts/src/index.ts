@@ -58,6 +58,7 @@ export {
   type SettleAnswer,
   type Settled,
   type SettleRequest,
+  type Unavailable,
   type UsageAnswer,
   type UsageRequest,
   type UsageRow,

@@ -81,7 +81,15 @@ export interface Rejected {
   readonly message: string;
 }
 
-export type AcquireAnswer = Granted | Refused | Rejected;
+/** Nothing is decided, or it can't be told what was: ask again after `retryInMs`, **with the same requestId**. */
+export interface Unavailable {
+  readonly answer: 'unavailable';
+  readonly code: string;
+  readonly message: string;
+  readonly retryInMs: number;
+}
+
+export type AcquireAnswer = Granted | Refused | Rejected | Unavailable;
 
 /** One call that was made under a grant. Durations back from the moment the settle is sent. */
 export interface UsedCall {
@@ -112,7 +120,7 @@ export interface Settled {
   readonly open: number;
 }
 
-export type SettleAnswer = Settled | Rejected;
+export type SettleAnswer = Settled | Rejected | Unavailable;
 
 export interface ReleaseRequest {
   readonly requestId: string;
@@ -122,7 +130,7 @@ export interface Released {
   readonly answer: 'released';
   readonly released: number;
 }
-export type ReleaseAnswer = Released | Rejected;
+export type ReleaseAnswer = Released | Rejected | Unavailable;
 
 /** What the CRM itself said in answer to a call. Header names in lower case. */
 export interface ObserveRequest {
@@ -139,7 +147,7 @@ export interface Observed {
   /** Limits that are now closed, and for how long. */
   readonly closed: readonly { readonly limit: string; readonly forMs: number }[];
 }
-export type ObserveAnswer = Observed | Rejected;
+export type ObserveAnswer = Observed | Rejected | Unavailable;
 
 export interface UsageRequest {
   /** Buckets of a minute, an hour or a day (an account with a time scale has scaled ones). */

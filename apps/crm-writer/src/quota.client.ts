@@ -163,6 +163,8 @@ export class NatsQuotaClient implements QuotaClient {
         return { acquired: 'refused', limit: answer.limit, reason: answer.reason, retryInMs: answer.retryInMs };
       case 'rejected':
         return { acquired: 'rejected', code: answer.code, message: answer.message };
+      case 'unavailable':
+        return { acquired: 'silent', retryInMs: answer.retryInMs };
       default:
         answer satisfies never;
         return {

@@ -143,7 +143,7 @@ export function describeLedgerStore(name: string, tables: () => Promise<LedgerTa
       await applied(old, [{ max: 50 }]);
       const handler = await handlerOn(old);
       const next = await own();
-      expect(await handler.ask(ccai, { verb: 'acquire', body: REQUEST })).toMatchObject({ code: 'unavailable' });
+      expect(await handler.ask(ccai, { verb: 'acquire', body: REQUEST })).toMatchObject({ answer: 'unavailable' });
       expect(old.ended.aborted).toBe(true);
       const after = await handlerOn(next);
       expect(after.booksOf('demo')!.open.size).toBe(0);

@@ -1,12 +1,19 @@
 import { Controller, Inject } from '@nestjs/common';
 import { Ctx, MessagePattern, Payload } from '@nestjs/microservices';
-import type { ApplyAccountsAnswer, Parsed, Rejected, UsageAnswer } from '#contracts';
+import type { ApplyAccountsAnswer, Parsed, Rejected, Unavailable, UsageAnswer } from '#contracts';
 import { DoorRejection, NatsDoorContext } from '#jetstream';
 import { ApplyAccountsHandler } from './apply-accounts.handler.js';
 import { ApplyAccountsBody } from './apply-accounts.body.js';
 import { parseAcquire, parseObserve, parseRelease, parseSettle, parseUsage } from './domain/parse-requests.js';
 import { LedgerOwner } from './ledger.owner.js';
-import { type Asker, type QuotaAnswer, QuotaHandler, type QuotaRequest } from './quota.handler.js';
+import {
+  type Asker,
+  NotTheOwner,
+  type QuotaAnswer,
+  QuotaHandler,
+  type QuotaRequest,
+  UNAVAILABLE,
+} from './quota.handler.js';
 import { UsageHandler } from './usage.handler.js';
 import { doorValidation } from '#jetstream';
 
@@ -51,15 +58,23 @@ export class QuotaDoors {
   }
 
   @MessagePattern<string>('quota.v1.*.usage')
-  usage(@Payload() data: unknown, @Ctx() { tokens }: NatsDoorContext): Promise<UsageAnswer | Rejected> {
+  async usage(
+    @Payload() data: unknown,
+    @Ctx() { tokens }: NatsDoorContext,
+  ): Promise<UsageAnswer | Rejected | Unavailable> {
     const store = this.owner.current();
-    if (!store) throw new DoorRejection('unavailable', 'another process owns the ledger; ask again');
+    if (!store) return UNAVAILABLE;
     return this.usages.usage(tokens[2]!, read(parseUsage(data, instantOf)), store);
   }
 
   @MessagePattern<string>('accounts.v1.apply')
-  apply(@Payload(doorValidation()) body: ApplyAccountsBody): Promise<ApplyAccountsAnswer> {
-    return this.accounts.apply({ yaml: body.yaml, force: body.force ?? false }, 'operator');
+  async apply(@Payload(doorValidation()) body: ApplyAccountsBody): Promise<ApplyAccountsAnswer | Unavailable> {
+    try {
+      return await this.accounts.apply({ yaml: body.yaml, force: body.force ?? false }, 'operator');
+    } catch (error) {
+      if (error instanceof NotTheOwner) return UNAVAILABLE;
+      throw error;
+    }
   }
 
   private ask({ tokens }: NatsDoorContext, request: QuotaRequest): Promise<QuotaAnswer> {

@@ -10,6 +10,7 @@ import type {
   ReleaseRequest,
   SettleAnswer,
   SettleRequest,
+  Unavailable,
 } from '#contracts';
 import type { Clock } from '#clock';
 import type { Log } from '#telemetry';
@@ -42,7 +43,7 @@ export type QuotaAnswer = AcquireAnswer | SettleAnswer | ReleaseAnswer | Observe
 /** Most requests decided and committed together. */
 const MAX_REQUESTS_PER_TURN = 512;
 /** Most requests waiting for their turn; beyond it they are told to come again. */
-const MAX_REQUESTS_WAITING = 20_000;
+const MAX_REQUESTS_WAITING = 10_000;
 /** A request whose turn failed this often is given up: what is wrong is the request. */
 const MAX_TURNS_PER_REQUEST = 3;
 
@@ -323,9 +324,19 @@ function reject(code: string, message: string): Rejected {
   return { answer: 'rejected', code, message };
 }
 
-const UNAVAILABLE = reject(
-  'unavailable',
-  'the ledger can decide nothing at the moment; ask again with the same requestId',
-);
-const OVERLOADED = reject('overloaded', 'too many requests wait already; ask again with the same requestId');
-const INTERNAL_ERROR = reject('internal_error', 'the request could not be decided; it is logged');
+const ASK_AGAIN_MS = 250;
+
+/** Nothing is decided, or it can't be told what was: the same request, asked again, finds out. */
+export const UNAVAILABLE: Unavailable = {
+  answer: 'unavailable',
+  code: 'unavailable',
+  message: 'this process does not own the ledger at the moment; ask again with the same requestId',
+  retryInMs: ASK_AGAIN_MS,
+};
+const OVERLOADED: Unavailable = {
+  answer: 'unavailable',
+  code: 'overloaded',
+  message: 'too many requests wait already; ask again with the same requestId',
+  retryInMs: ASK_AGAIN_MS,
+};
+const INTERNAL_ERROR = reject('internal_error', 'the request could not be decided, several times; it is logged');

@@ -111,7 +111,7 @@ describe('the quota handler', () => {
       calls: 4,
       validForMs: 8_500,
     });
-    expect(await unanswered).toMatchObject({ code: 'unavailable' });
+    expect(await unanswered).toMatchObject({ answer: 'unavailable' });
     expect(tables.grants.size).toBe(1);
   });
 
@@ -141,6 +141,6 @@ describe('the quota handler', () => {
       code: 'unknown_account',
     });
     await handler.end();
-    expect(await acquire('late')).toMatchObject({ code: 'unavailable' });
+    expect(await acquire('late')).toMatchObject({ answer: 'unavailable' });
   });
 });

@@ -9,7 +9,7 @@ import { QuotaLedgerModule } from './quota-ledger.module.js';
 import { type QuotaLedgerSettings, quotaLedgerSettings } from './quota-ledger.settings.js';
 
 const DAY_MS = 86_400_000;
-/** Requests being answered at once. */
+/** Requests being answered at once: more than the handler lets wait, so that it is the one to say `unavailable`. */
 const MAX_REQUESTS_IN_FLIGHT = 16_384;
 
 /** Runs the quota ledger until a signal ends it. */

@@ -25,7 +25,10 @@ export interface NatsUser {
 }
 
 const KV_STREAM = `KV_${ACCOUNTS_BUCKET}`;
-/** Where answers go. A service with a door may publish to inboxes, and so can't be made to answer anywhere else. */
+/**
+ * Where answers go. A service with a door may publish there *besides* what its own work needs: that a false reply subject
+ * doesn't turn the latter against others is the doors' doing (`NatsDoors` in #jetstream answers to inboxes only).
+ */
 const EVERY_INBOX = ['_INBOX.>', '_SVC.>'];
 
 /** Every NATS user there is for these accounts: Sluice's services, then each account's integrations. */

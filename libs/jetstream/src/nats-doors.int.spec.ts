@@ -140,6 +140,23 @@ describe('a door over NATS', () => {
     expect(answer).toMatchObject({ answer: 'rejected', code: 'body_too_large' });
   });
 
+  it('answers to inboxes only, whatever the request names', async () => {
+    held = 0;
+    const doors = await open();
+    const heard: string[] = [];
+    const spy = client.subscribe('>', { callback: (_error, msg) => void heard.push(msg.subject) });
+    for (const reply of ['$KV.accounts.other', 'interactions.v1.demo.x', '_INBOXES.x', '_svc.x'])
+      client.publish('greet.v1.demo.held', '{}', { reply });
+    client.publish('greet.v1.demo.hello', '{}', { reply: '_SVC.crm-writer.1' });
+
+    await until('the last is answered', () => heard.includes('_SVC.crm-writer.1'));
+    spy.unsubscribe();
+
+    expect(heard.filter((subject) => !subject.startsWith('greet.'))).toEqual(['_SVC.crm-writer.1']);
+    expect(held).toBe(0);
+    expect(doors.dropped).toBe(4);
+  });
+
   it('validates a body by its class, naming what is wrong without repeating it', async () => {
     await open();
 

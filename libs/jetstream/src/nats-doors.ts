@@ -50,12 +50,17 @@ export interface NatsDoorsOptions {
 const IN_FLIGHT_LIMIT = 1_024;
 const REQUEST_BYTES_LIMIT = 1_048_576;
 const DRAIN_LIMIT_MS = 5_000;
+/** Where a requester may have its answer: clients' inboxes (`nats-users.ts` in #accounts names them). */
+const INBOX_PREFIXES = ['_INBOX.', '_SVC.'];
 
 /**
  * Doors over NATS request/reply: `@MessagePattern('quota.v1.*.*.acquire')` handlers of the service's module, over its
  * one connection. JSON in, JSON out; a body that isn't JSON is answered with `malformed_json`, a handler's error with
  * `internal_error` (and logged), always as `{answer: 'rejected', code, message}`. Pipes, guards, filters and interceptors work.
  * Handlers run concurrently. The connection itself stays open on `close`.
+ *
+ * The reply subject is the requester's to choose, and the answer is published with this service's permissions: a request
+ * that wants its answer anywhere but in an inbox is dropped, or whoever may ask could write wherever the service may.
  */
 export class NatsDoors extends Server implements CustomTransportStrategy {
   override readonly transportId = Symbol('nats-doors');
@@ -65,6 +70,7 @@ export class NatsDoors extends Server implements CustomTransportStrategy {
   readonly #maxRequestBytes: number;
   readonly #open = new Map<string, Subscription>();
   #inFlight = 0;
+  #dropped = 0;
   #idle: (() => void) | null = null;
 
   constructor(options: NatsDoorsOptions) {
@@ -78,6 +84,11 @@ export class NatsDoors extends Server implements CustomTransportStrategy {
   /** Requests being answered. */
   get inFlight(): number {
     return this.#inFlight;
+  }
+
+  /** Requests dropped since the start because their answer was wanted elsewhere than in an inbox. */
+  get dropped(): number {
+    return this.#dropped;
   }
 
   /** Called by Nest once all handlers are known. */
@@ -140,6 +151,10 @@ export class NatsDoors extends Server implements CustomTransportStrategy {
   }
 
   async #answer(handler: MessageHandler, msg: Msg): Promise<void> {
+    if (msg.reply && !INBOX_PREFIXES.some((prefix) => msg.reply!.startsWith(prefix))) {
+      this.#drop(msg);
+      return;
+    }
     if (this.#inFlight >= this.#maxInFlight) {
       reply(msg, rejected('overloaded', `more than ${this.#maxInFlight} requests are being answered`));
       return;
@@ -156,6 +171,16 @@ export class NatsDoors extends Server implements CustomTransportStrategy {
       this.#inFlight -= 1;
       if (this.#inFlight === 0) this.#idle?.();
     }
+  }
+
+  /** Said once: whoever can send one can send many, and the log is not theirs to fill. */
+  #drop({ subject, reply }: Msg): void {
+    this.#dropped += 1;
+    if (this.#dropped === 1)
+      this.#log.warn('a request wants its answer elsewhere than in an inbox; it and all like it are dropped', {
+        subject,
+        reply,
+      });
   }
 
   async #handle(handler: MessageHandler, msg: Msg): Promise<unknown> {

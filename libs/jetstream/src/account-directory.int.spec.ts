@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { jetstreamManager } from '@nats-io/jetstream';
+import { Kvm } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { AccountConfig, PublishedAccount } from '#contracts';
 import { testNats, type TestNats } from '../../../test/support/servers.js';
@@ -68,6 +69,22 @@ describe('the directory of accounts', () => {
 
     await directory.loaded;
     expect(directory.all()).toEqual([]);
+  });
+
+  it('leaves out what is no account, and reads the others', async () => {
+    await publishAccount(nc, account('acme', 1));
+    const bucket = await new Kvm(nc).open('accounts');
+    const bad = { broken: '{', none: 'null', shapeless: '{"answer":"granted","calls":1}', other: '' };
+    for (const [key, value] of Object.entries({ ...bad, other: JSON.stringify(account('demo', 9)) }))
+      await bucket.put(key, value);
+    await publishAccount(nc, account('zeta', 1));
+
+    const directory = watch();
+    await directory.loaded;
+
+    expect(directory.all().map(({ config }) => config.name)).toEqual(['acme', 'zeta']);
+    expect(await publishAccount(nc, account('shapeless', 1))).toBe(true);
+    await until('it is known', () => directory.get('shapeless')?.version === 1);
   });
 
   it('tells of changes and removals', async () => {

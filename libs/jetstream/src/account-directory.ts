@@ -122,17 +122,26 @@ class WatchedAccounts implements AccountDirectory {
       if (this.#accounts.delete(entry.key)) this.#options.onRemoved?.(entry.key);
       return;
     }
-    let account: PublishedAccount;
-    try {
-      account = entry.json<PublishedAccount>();
-    } catch {
-      this.#log.error('a published account is not JSON and is left out', { account: entry.key });
+    const account = accountIn(entry);
+    if (!account) {
+      this.#log.error('what is published as an account is none, and is left out', { account: entry.key });
       return;
     }
     const known = this.#accounts.get(account.config.name);
     if (known && known.version >= account.version) return;
     this.#accounts.set(account.config.name, account);
     this.#options.onAccount?.(account);
+  }
+}
+
+/** The account that an entry holds; null where it is anything else, so that one bad entry costs no reader the others. */
+function accountIn(entry: { readonly key: string; json<T>(): T }): PublishedAccount | null {
+  try {
+    const { version, config } = entry.json<Partial<PublishedAccount>>();
+    if (!Number.isInteger(version) || config?.name !== entry.key) return null;
+    return { version: version!, config };
+  } catch {
+    return null;
   }
 }
 
@@ -150,7 +159,8 @@ export async function publishAccount(
   const bucket = await accountsBucket(nc, options.replicas ?? 1);
   const key = account.config.name;
   const current = await bucket.get(key);
-  if (current?.operation === 'PUT' && current.json<PublishedAccount>().version >= account.version) return false;
+  const published = current?.operation === 'PUT' ? accountIn(current) : null;
+  if (published && published.version >= account.version) return false;
   const value = encoder.encode(JSON.stringify(account));
   // Two publishers at once: the later put fails on the revision instead of overwriting a newer version.
   await bucket.put(key, value, { previousSeq: current?.revision ?? 0 });

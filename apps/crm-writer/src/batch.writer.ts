@@ -1,11 +1,20 @@
 import type { CallEnd, MadeCall } from './call.maker.js';
 import { type EffectInput, effectOfItem, effectOfVerdict, type ItemEffect } from './domain/effect.js';
-import { isRunning, type JobStatus, jobsIn, judgeJob, MAX_POLLS_PER_JOB, pollInMs } from './domain/judge-job.js';
+import {
+  afterLook,
+  isRunning,
+  jobIn,
+  type JobStatus,
+  jobsIn,
+  judgeJob,
+  MAX_POLLS_PER_JOB,
+  pollInMs,
+} from './domain/judge-job.js';
 import type { PlannedCall } from './domain/plan-calls.js';
 import { jobsSettled, ticketsToShow } from './domain/resolve-unknown.js';
 import { mostUrgent } from './domain/write.js';
 import type { WriterTools } from './single.writer.js';
-import type { CallRecord, ItemEffectAt, RunningJob, StoredItem, UnlistedBulk } from './write.store.js';
+import type { CallRecord, ItemEffectAt, PolledJob, RunningJob, StoredItem, UnlistedBulk } from './write.store.js';
 import { ticketsIn } from './zendesk/answers.js';
 import { listJobs, pollJobs, showTickets, writeRequest } from './zendesk/requests.js';
 
@@ -45,7 +54,7 @@ export class BatchWriter {
     const { account, store, timeScale } = this.tools;
     const total = call.items.length;
     const base = { account, callId, sends: 1, answer: answerOf(made) };
-    const job = made.made === 'answered' && made.verdict.verdict === 'done' ? jobIn(made) : null;
+    const job = made.made === 'answered' && made.verdict.verdict === 'done' ? jobIn(bodyOf(made)) : null;
     if (job) {
       const inMs = pollInMs(total, 0) / timeScale;
       await store.record({ ...base, next: { to: 'job', jobId: job.id, total, pollInMs: inMs }, effects: [] });
@@ -88,27 +97,44 @@ export class BatchWriter {
       const inMs = LIST_AGAIN_MS / this.tools.timeScale;
       await this.tools.store.polled(
         this.tools.account,
-        due.map(({ jobId }) => ({ jobId, inMs })),
+        due.map(({ jobId }) => ({ jobId, inMs, missed: false })),
       );
       return;
     }
-    const told = new Map(jobsIn(bodyOf(made)).map((job) => [job.id, job]));
-    const later: { jobId: string; inMs: number }[] = [];
+    const jobsTold = jobsIn(bodyOf(made));
+    const told = new Map((jobsTold ?? []).map((job) => [job.id, job]));
+    const later: PolledJob[] = [];
     for (const job of jobs) {
-      // A job that the CRM no longer tells of has expired: over long ago, with results that are gone.
-      const status = told.get(job.jobId) ?? {
-        id: job.jobId,
-        jobType: null,
-        status: 'killed',
-        total: null,
-        results: null,
-      };
-      if (!isRunning(status.status)) await this.#recordEnd(job, status, made.own);
-      else if (job.polls + 1 >= MAX_POLLS_PER_JOB) await this.#giveUp(job);
+      const status = told.get(job.jobId);
+      if (status && !isRunning(status.status)) await this.#recordEnd(job, status, made.own);
       else if (job.due)
-        later.push({ jobId: job.jobId, inMs: pollInMs(job.total, job.polls + 1) / this.tools.timeScale });
+        later.push(...(await this.#lookedAt(job, status ? 'running' : jobsTold ? 'missing' : 'untold', made.own)));
     }
     if (later.length > 0) await this.tools.store.polled(this.tools.account, later);
+  }
+
+  /** A look that didn't tell a job's end. Only what is due counts: others are told of by the way. */
+  async #lookedAt(job: RunningJob, look: 'running' | 'missing' | 'untold', own: boolean): Promise<PolledJob[]> {
+    const { timeScale } = this.tools;
+    const after = afterLook({ ...job, ageMs: job.ageMs * timeScale }, look);
+    switch (after) {
+      case 'forgotten':
+        await this.#recordEnd(job, { id: job.jobId, jobType: null, status: 'killed', total: null, results: null }, own);
+        return [];
+      case 'stuck':
+        await this.#giveUp(job);
+        return [];
+      case 'later':
+        return [
+          {
+            jobId: job.jobId,
+            inMs: pollInMs(job.total, job.polls + 1) / timeScale,
+            missed: look === 'missing',
+          },
+        ];
+      default:
+        return after satisfies never;
+    }
   }
 
   async #recordEnd(job: RunningJob, status: JobStatus, own: boolean): Promise<void> {
@@ -287,8 +313,4 @@ function answerOf(made: MadeCall): CallRecord['answer'] {
 
 function bodyOf(made: Extract<MadeCall, { made: 'answered' }>): unknown {
   return made.response.body.type === 'json' ? made.response.body.value : null;
-}
-
-function jobIn(made: Extract<MadeCall, { made: 'answered' }>): JobStatus | null {
-  return jobsIn(bodyOf(made))[0] ?? null;
 }

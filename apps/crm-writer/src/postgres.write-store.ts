@@ -63,6 +63,7 @@ import type {
   NextDue,
   NextQuery,
   NextUp,
+  PolledJob,
   RunningJob,
   StoredItem,
   UnlistedBulk,
@@ -252,7 +253,7 @@ export class PostgresWriteStore implements WriteStore {
     await this.#tx((tx) => settleJobLists(tx, callIds, settled, inMs));
   }
 
-  async polled(account: AccountName, jobs: readonly { jobId: string; inMs: number }[]): Promise<void> {
+  async polled(account: AccountName, jobs: readonly PolledJob[]): Promise<void> {
     await this.#tx((tx) => rescheduleJobs(tx, account, jobs));
   }
 
@@ -271,6 +272,8 @@ export class PostgresWriteStore implements WriteStore {
       priority: priorityOfRank(row.priority),
       total: row.total,
       polls: row.polls,
+      misses: row.misses,
+      ageMs: row.age_ms,
       due: row.due,
     }));
   }

@@ -120,7 +120,18 @@ export interface RunningJob {
   readonly priority: Priority;
   readonly total: number;
   readonly polls: number;
+  /** Looks in a row in which the CRM told of other jobs, but not of this one. */
+  readonly misses: number;
+  /** Since it was submitted. */
+  readonly ageMs: number;
   readonly due: boolean;
+}
+
+/** A job that was looked at and isn't over: when to look next. */
+export interface PolledJob {
+  readonly jobId: string;
+  readonly inMs: number;
+  readonly missed: boolean;
 }
 
 /** An item of a call as stored, for judging a job's results. */
@@ -207,7 +218,7 @@ export interface WriteStore {
   /** A question about an item didn't decide it. */
   askedItem(callId: string, index: number, next: AskedNext): Promise<void>;
   askedJobs(callIds: readonly string[], settled: boolean, inMs: number): Promise<void>;
-  polled(account: AccountName, jobs: readonly { readonly jobId: string; readonly inMs: number }[]): Promise<void>;
+  polled(account: AccountName, jobs: readonly PolledJob[]): Promise<void>;
   nextDue(account: AccountName): Promise<NextDue>;
   /** All running jobs (one question covers them), at most `limit`. */
   runningJobs(account: AccountName, limit: number): Promise<RunningJob[]>;

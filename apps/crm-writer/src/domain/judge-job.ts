@@ -74,28 +74,53 @@ function textOf(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value ?? '');
 }
 
-/** The jobs that an answer of the CRM tells of (`job_status` or `job_statuses`); what isn't one is left out. */
-export function jobsIn(body: unknown): JobStatus[] {
-  if (!isRecord(body)) return [];
-  const list = Array.isArray(body['job_statuses']) ? (body['job_statuses'] as unknown[]) : [body['job_status']];
-  return list.filter(isRecord).flatMap((job) => {
-    const { id, status, total, results } = job;
-    if (typeof id !== 'string' || typeof status !== 'string') return [];
-    return [
-      {
-        id,
-        status,
-        jobType: typeof job['job_type'] === 'string' ? job['job_type'] : null,
-        total: typeof total === 'number' ? total : null,
-        results: Array.isArray(results) ? (results as unknown[]) : null,
-      },
-    ];
-  });
+/** The job that a submission began (`job_status`); null = the answer tells of none. */
+export function jobIn(body: unknown): JobStatus | null {
+  return isRecord(body) ? jobOf(body['job_status']) : null;
 }
 
-/** Polls of one job before its items are asked for one by one; a stuck job doesn't hold its tickets for ever. */
+/** The jobs that an answer tells of; what isn't one is left out. Null = it has no `job_statuses`: then nothing is learned of any. */
+export function jobsIn(body: unknown): JobStatus[] | null {
+  if (!isRecord(body) || !Array.isArray(body['job_statuses'])) return null;
+  return (body['job_statuses'] as unknown[]).flatMap((job) => jobOf(job) ?? []);
+}
+
+function jobOf(job: unknown): JobStatus | null {
+  if (!isRecord(job)) return null;
+  const { id, status, total, results } = job;
+  if (typeof id !== 'string' || typeof status !== 'string') return null;
+  return {
+    id,
+    status,
+    jobType: typeof job['job_type'] === 'string' ? job['job_type'] : null,
+    total: typeof total === 'number' ? total : null,
+    results: Array.isArray(results) ? (results as unknown[]) : null,
+  };
+}
+
+/** Looks at one job before its items are parked; a stuck job doesn't hold its tickets for ever. */
 export const MAX_POLLS_PER_JOB = 60;
+/** A job this old that isn't told of any more was forgotten by the CRM, so it is over. A younger one may yet begin. */
+export const FORGOTTEN_AFTER_MS = 30 * 60_000;
+const MISSES_UNTIL_FORGOTTEN = 3;
 const LONGEST_POLL_GAP_MS = 60_000;
+
+/** How often a job was looked at, and how often in a row it was missing; its age in the CRM's own time. */
+export interface JobLookedAt {
+  readonly polls: number;
+  readonly misses: number;
+  readonly ageMs: number;
+}
+
+/**
+ * What follows for a job whose end a look didn't tell: `running`, `missing` in a list of others, or `untold` where the answer told
+ * of no jobs at all. `forgotten` = it is over, with results that are gone.
+ */
+export function afterLook(job: JobLookedAt, look: 'running' | 'missing' | 'untold'): 'later' | 'forgotten' | 'stuck' {
+  if (look === 'missing' && job.misses + 1 >= MISSES_UNTIL_FORGOTTEN && job.ageMs >= FORGOTTEN_AFTER_MS)
+    return 'forgotten';
+  return job.polls + 1 >= MAX_POLLS_PER_JOB ? 'stuck' : 'later';
+}
 
 /**
  * When to look at a job next, ms from its submission (`polls` = 0) or from the last look. Timed by size, after what

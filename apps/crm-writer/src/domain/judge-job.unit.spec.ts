@@ -1,5 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
-import { type JobStatus, jobsIn, judgeJob, pollInMs } from './judge-job.js';
+import {
+  afterLook,
+  FORGOTTEN_AFTER_MS,
+  jobIn,
+  type JobStatus,
+  jobsIn,
+  judgeJob,
+  MAX_POLLS_PER_JOB,
+  pollInMs,
+} from './judge-job.js';
 
 const job = (status: string, results: unknown[] | null): JobStatus => ({
   id: 'V3-1',
@@ -68,11 +77,32 @@ describe('judging a job', () => {
 describe('the jobs in an answer', () => {
   it('are one or several, and nothing else', () => {
     const status = { id: 'V3-1', status: 'queued', total: 3, results: null, job_type: 'Bulk Create Ticket' };
-    expect(jobsIn({ job_status: status })).toEqual([
-      { id: 'V3-1', status: 'queued', total: 3, results: null, jobType: 'Bulk Create Ticket' },
-    ]);
-    expect(jobsIn({ job_statuses: [status, null, { id: 7 }] })).toHaveLength(1);
-    expect(jobsIn('nonsense')).toEqual([]);
+    const told = { id: 'V3-1', status: 'queued', total: 3, results: null, jobType: 'Bulk Create Ticket' };
+    expect(jobIn({ job_status: status })).toEqual(told);
+    expect(jobsIn({ job_statuses: [status, null, { id: 7 }] })).toEqual([told]);
+  });
+
+  it('are not none where it tells nothing of jobs', () => {
+    for (const body of ['nonsense', null, {}, { job_statuses: null }]) {
+      expect(jobsIn(body)).toBeNull();
+      expect(jobIn(body)).toBeNull();
+    }
+  });
+});
+
+describe('a look that doesn’t tell a job’s end', () => {
+  const old = { polls: 5, misses: 2, ageMs: FORGOTTEN_AFTER_MS };
+
+  it('ends one that is missing only after several looks, and where it is old', () => {
+    expect(afterLook(old, 'missing')).toBe('forgotten');
+    expect(afterLook({ ...old, misses: 1 }, 'missing')).toBe('later');
+    expect(afterLook({ ...old, ageMs: FORGOTTEN_AFTER_MS - 1 }, 'missing')).toBe('later');
+    expect(afterLook(old, 'untold')).toBe('later');
+    expect(afterLook(old, 'running')).toBe('later');
+  });
+
+  it.each(['running', 'missing', 'untold'] as const)('is one of a bounded number: %s', (look) => {
+    expect(afterLook({ polls: MAX_POLLS_PER_JOB - 1, misses: 0, ageMs: 0 }, look)).toBe('stuck');
   });
 });
 

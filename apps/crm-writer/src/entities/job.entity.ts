@@ -18,6 +18,9 @@ export class JobEntity {
   @Column({ type: 'integer' })
   polls: number;
 
+  @Column({ type: 'integer' })
+  misses: number;
+
   @Column({ type: 'timestamptz', name: 'poll_at' })
   pollAt: Date;
 

@@ -144,6 +144,7 @@ const UP = [
     call_id text NOT NULL UNIQUE REFERENCES call,
     total integer NOT NULL,
     polls integer NOT NULL DEFAULT 0,
+    misses integer NOT NULL DEFAULT 0,
     poll_at timestamptz NOT NULL,
     over boolean NOT NULL DEFAULT false,
     PRIMARY KEY (account, job_id)

@@ -570,8 +570,8 @@ describe('a statement of the writer', () => {
         await answerCall(tx, { callId: 'k1', answer: null, next: { to: 'job', jobId: 'V3-1', total: 1, pollInMs: 0 } });
       });
       expect(await run((tx) => selectJobs(tx, ACCOUNT, 10))).toMatchObject([{ job_id: 'V3-1', due: false, polls: 0 }]);
-      await run((tx) => rescheduleJobs(tx, ACCOUNT, [{ jobId: 'V3-1', inMs: -1 }]));
-      expect(await run((tx) => selectJobs(tx, ACCOUNT, 10))).toMatchObject([{ due: true, polls: 1 }]);
+      await run((tx) => rescheduleJobs(tx, ACCOUNT, [{ jobId: 'V3-1', inMs: -1, missed: true }]));
+      expect(await run((tx) => selectJobs(tx, ACCOUNT, 10))).toMatchObject([{ due: true, polls: 1, misses: 1 }]);
       expect((await run((tx) => nextDue(tx, ACCOUNT))).jobInMs).toBeLessThanOrEqual(0);
       expect(await run((tx) => selectHolds(tx, ACCOUNT, 10))).toEqual([]);
       await run((tx) => endJob(tx, 'k1'));

@@ -1,0 +1,98 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { DataSource } from 'typeorm';
+import { systemClock } from '#clock';
+import { openPostgres, poolOf } from '#postgres';
+import { type TestPostgres, testPostgres } from '../../../test/support/servers.js';
+import { config, ticket } from '../test/commands.js';
+import { type RunningWriter, startWriter } from '../test/running-writer.js';
+import { SmallCrm } from '../test/small-crm.js';
+import { ENTITIES } from './entities/entities.js';
+import { MIGRATIONS } from './migrations/migrations.js';
+import { PostgresWriteStore } from './postgres.write-store.js';
+
+describe('writing by jobs', () => {
+  let postgres: TestPostgres;
+  let dataSource: DataSource;
+  let store: PostgresWriteStore;
+  let crm: SmallCrm;
+  let baseUrl: string;
+  let running: RunningWriter | null;
+
+  beforeAll(async () => {
+    postgres = await testPostgres();
+    dataSource = await openPostgres({
+      url: postgres.url,
+      schema: 'crm_writer',
+      entities: ENTITIES,
+      migrations: MIGRATIONS,
+      applicationName: 'batch spec',
+      poolSize: 10,
+    });
+  });
+
+  afterAll(async () => {
+    await dataSource.destroy();
+    await postgres.drop();
+  });
+
+  beforeEach(async () => {
+    await sql('TRUNCATE crm_writer.call, crm_writer.interaction, crm_writer.outbox, crm_writer.read_count CASCADE');
+    store = new PostgresWriteStore(poolOf(dataSource), systemClock);
+    crm = new SmallCrm();
+    baseUrl = await crm.listen();
+    running = null;
+  });
+
+  afterEach(async () => {
+    await running?.stop();
+    await crm.close();
+  });
+
+  const sql = async (text: string): Promise<unknown[]> =>
+    (await poolOf(dataSource).query<Record<string, unknown>>(text)).rows;
+
+  /** A writer that has so many tickets to make, by a job. */
+  async function startWith(tickets: number): Promise<RunningWriter> {
+    await store.takeIn(Array.from({ length: tickets }, (_, i) => ticket(`call-${i}`)));
+    running = startWriter(config(baseUrl, { batching: 'always' }), store);
+    return running;
+  }
+
+  async function until(what: string, holds: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
+    const untilMs = performance.now() + withinMs;
+    while (!(await holds())) {
+      if (performance.now() > untilMs)
+        throw new Error(`never: ${what}; writes are ${JSON.stringify((await store.counts('acme')).states)}`);
+      await systemClock.sleep(10);
+    }
+  }
+
+  const untilAll = (state: string, count: number): Promise<void> =>
+    until(`${count} ${state}`, async () => (await store.counts('acme')).states[state] === count);
+
+  it.each([
+    ['nothing of jobs', {}],
+    ['of other jobs only', { job_statuses: [] }],
+  ])('does not take a job for ended because an answer tells %s', async (_name, body) => {
+    let looks = 0;
+    crm.fault = ({ path }) => (path.includes('job_statuses') && looks++ < 4 ? { status: 200, body } : null);
+    await startWith(4);
+    await untilAll('done', 4);
+    expect(crm.jobs.size).toBe(1);
+    expect(crm.tickets.size).toBe(4);
+    expect(crm.callsTo(/external_id/)).toHaveLength(0);
+  });
+
+  it('does not take a lost submission for settled because an answer tells nothing of jobs', async () => {
+    let lost = 0;
+    let looks = 0;
+    crm.fault = ({ path }) => {
+      if (path.endsWith('create_many') && lost++ === 0) return 'lost after';
+      return path.endsWith('job_statuses') && looks++ < 3 ? { status: 200, body: {} } : null;
+    };
+    await startWith(4);
+    await untilAll('done', 4);
+    expect(crm.jobs.size).toBe(1);
+    expect(crm.tickets.size).toBe(4);
+  });
+});

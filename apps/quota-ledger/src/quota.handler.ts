@@ -325,6 +325,7 @@ function reject(code: string, message: string): Rejected {
 }
 
 const ASK_AGAIN_MS = 250;
+const ASK_AGAIN_AFTER_ERROR_MS = 5_000;
 
 /** Nothing is decided, or it can't be told what was: the same request, asked again, finds out. */
 export const UNAVAILABLE: Unavailable = {
@@ -339,4 +340,9 @@ const OVERLOADED: Unavailable = {
   message: 'too many requests wait already; ask again with the same requestId',
   retryInMs: ASK_AGAIN_MS,
 };
-const INTERNAL_ERROR = reject('internal_error', 'the request could not be decided, several times; it is logged');
+const INTERNAL_ERROR: Unavailable = {
+  answer: 'unavailable',
+  code: 'internal_error',
+  message: 'the request could not be decided, several times; it is logged',
+  retryInMs: ASK_AGAIN_AFTER_ERROR_MS,
+};

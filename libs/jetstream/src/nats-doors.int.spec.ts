@@ -182,12 +182,12 @@ describe('a door over NATS', () => {
 
     for (const how of ['"rpc"', '"error"']) {
       const answer = await ask('greet.v1.demo.fails', how);
-      expect(answer).toMatchObject({ answer: 'rejected', code: 'internal_error' });
+      expect(answer).toMatchObject({ answer: 'unavailable', code: 'internal_error', retryInMs: 1_000 });
       expect(JSON.stringify(answer)).not.toContain('hunter2');
     }
   });
 
-  it('rejects what exceeds its bound of requests at once', async () => {
+  it('tells what exceeds its bound of requests at once to ask again', async () => {
     held = 0;
     await open({ maxInFlight: 1 });
     const first = ask('greet.v1.demo.held', '{}');
@@ -196,7 +196,7 @@ describe('a door over NATS', () => {
     const second = await ask('greet.v1.demo.hello', '{}');
     release();
 
-    expect(second).toMatchObject({ answer: 'rejected', code: 'overloaded' });
+    expect(second).toMatchObject({ answer: 'unavailable', code: 'overloaded', retryInMs: 1_000 });
     expect(await first).toEqual({ answer: 'released' });
   });
 

@@ -2,7 +2,7 @@ import { type CustomTransportStrategy, type MessageHandler, RpcException, Server
 import { ValidationPipe, type ValidationError } from '@nestjs/common';
 import type { Msg, MsgHdrs, NatsConnection, Subscription } from '@nats-io/transport-node';
 import { type Clock, settledWithin, systemClock } from '#clock';
-import type { Rejected } from '#contracts';
+import type { Rejected, Unavailable } from '#contracts';
 import { type Log, silentLog } from '#telemetry';
 import { firstValueFrom, isObservable } from 'rxjs';
 import { connectionState } from './connection-state.js';
@@ -21,7 +21,7 @@ export class NatsDoorContext {
   ) {}
 }
 
-/** Throw it in a handler, pipe or filter to answer `{answer: 'rejected', code, message}`. */
+/** Throw it in a handler, pipe or filter to answer `{answer: 'rejected', code, message}`: asking the same again is pointless. */
 export class DoorRejection extends RpcException {
   constructor(
     readonly code: string,
@@ -37,7 +37,7 @@ export interface NatsDoorsOptions {
   readonly queue: string;
   /** `atStart` (default): every pattern listens from the start. `byHand`: only what `open` is called for. */
   readonly opens?: 'atStart' | 'byHand';
-  /** Most requests being answered at once; beyond it they are rejected as `overloaded`. Default 1024. */
+  /** Most requests being answered at once; beyond it they are told to ask again, `overloaded`. Default 1024. */
   readonly maxInFlight?: number;
   /** Larger bodies are rejected as `body_too_large`. Default 1 MiB. */
   readonly maxRequestBytes?: number;
@@ -50,13 +50,16 @@ export interface NatsDoorsOptions {
 const IN_FLIGHT_LIMIT = 1_024;
 const REQUEST_BYTES_LIMIT = 1_048_576;
 const DRAIN_LIMIT_MS = 5_000;
+/** When to ask again after what may have passed by then. */
+const ASK_AGAIN_MS = 1_000;
 /** Where a requester may have its answer: clients' inboxes (`nats-users.ts` in #accounts names them). */
 const INBOX_PREFIXES = ['_INBOX.', '_SVC.'];
 
 /**
  * Doors over NATS request/reply: `@MessagePattern('quota.v1.*.*.acquire')` handlers of the service's module, over its
- * one connection. JSON in, JSON out; a body that isn't JSON is answered with `malformed_json`, a handler's error with
- * `internal_error` (and logged), always as `{answer: 'rejected', code, message}`. Pipes, guards, filters and interceptors work.
+ * one connection. JSON in, JSON out; a body that isn't JSON is answered `{answer: 'rejected', code: 'malformed_json', message}`,
+ * a handler's error (logged) `{answer: 'unavailable', code: 'internal_error', message, retryInMs}`, as nobody can tell whether the
+ * same request fails again. Pipes, guards, filters and interceptors work.
  * Handlers run concurrently. The connection itself stays open on `close`.
  *
  * The reply subject is the requester's to choose, and the answer is published with this service's permissions: a request
@@ -156,7 +159,7 @@ export class NatsDoors extends Server implements CustomTransportStrategy {
       return;
     }
     if (this.#inFlight >= this.#maxInFlight) {
-      reply(msg, rejected('overloaded', `more than ${this.#maxInFlight} requests are being answered`));
+      reply(msg, unavailable('overloaded', `more than ${this.#maxInFlight} requests are being answered`));
       return;
     }
     this.#inFlight += 1;
@@ -166,7 +169,7 @@ export class NatsDoors extends Server implements CustomTransportStrategy {
     } catch (error) {
       // Larger than the server lets through, or not JSON.
       this.#log.error('an answer could not be sent', { subject: msg.subject, error });
-      if (!this.#options.nc.isClosed()) reply(msg, rejected('internal_error', 'the answer could not be sent'));
+      if (!this.#options.nc.isClosed()) reply(msg, unavailable('internal_error', 'the answer could not be sent'));
     } finally {
       this.#inFlight -= 1;
       if (this.#inFlight === 0) this.#idle?.();
@@ -199,15 +202,15 @@ export class NatsDoors extends Server implements CustomTransportStrategy {
       // Filters and interceptors answer with observables; plain handlers with values, which is the fast way.
       return isObservable(answer) ? await firstValueFrom(answer) : answer;
     } catch (error) {
-      return this.#rejectionOf(error, subject);
+      return this.#answerTo(error, subject);
     }
   }
 
-  #rejectionOf(error: unknown, subject: string): Rejected {
+  #answerTo(error: unknown, subject: string): Rejected | Unavailable {
     const told = error instanceof RpcException ? error.getError() : error;
     if (isRejected(told)) return told;
     this.#log.error('a request failed', { subject, error });
-    return rejected('internal_error', 'the request failed inside; it is logged');
+    return unavailable('internal_error', 'the request failed inside; it is logged');
   }
 
   /** Nest's interface: there are no events of this transport. */
@@ -227,6 +230,10 @@ function reply(msg: Msg, answer: unknown): void {
 
 function rejected(code: string, message: string): Rejected {
   return { answer: 'rejected', code, message };
+}
+
+function unavailable(code: string, message: string): Unavailable {
+  return { answer: 'unavailable', code, message, retryInMs: ASK_AGAIN_MS };
 }
 
 function isRejected(value: unknown): value is Rejected {

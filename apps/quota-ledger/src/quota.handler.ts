@@ -156,7 +156,8 @@ export class QuotaHandler {
   expireDue(): void {
     const nowMs = this.nowMs();
     for (const books of this.books.values()) {
-      forgetPast(books, nowMs);
+      // By the clock that decisions go by: between turns the database's may have been set back.
+      forgetPast(books, this.lastNowMs);
       if ((nextExpiryAt(books) ?? Number.MAX_SAFE_INTEGER) <= nowMs) this.expiryDue = true;
     }
     if (this.expiryDue) this.turn();
@@ -276,17 +277,19 @@ export class QuotaHandler {
     const moment = { nowMs, heldMs: Math.max(0, begunAtMs - waiting.arrivedAtMs) };
     switch (waiting.verb) {
       case 'acquire': {
-        const known = gathered.byRequest.get(foundKey(account, integration, waiting.body.requestId)) ?? null;
+        const { requestId } = waiting.body;
+        const stored = gathered.byRequest.get(foundKey(account, integration, requestId)) ?? null;
+        const known = changes.closedGrantOf(account, integration, requestId) ?? stored;
         return acquire(books, integration, waiting.body, { nowMs, newId: this.newGrantId, known }, changes);
       }
       case 'settle': {
-        const grant = grantIn(books, gathered, waiting.body.grantId);
+        const grant = grantIn(books, gathered, changes, waiting.body.grantId);
         return settle(books, integration, grant, waiting.body, moment, changes);
       }
       case 'release':
         return release(books, integration, waiting.body, changes);
       case 'observe': {
-        const grant = grantIn(books, gathered, waiting.body.grantId);
+        const grant = grantIn(books, gathered, changes, waiting.body.grantId);
         return observe(books, integration, grant, waiting.body, moment, changes);
       }
       default:
@@ -312,10 +315,11 @@ export class QuotaHandler {
   };
 }
 
-function grantIn(books: AccountBooks, gathered: Gathered, id: string | null): Grant | null {
+/** Open, closed a moment ago in this same turn, or closed before and found in the tables. */
+function grantIn(books: AccountBooks, gathered: Gathered, changes: LedgerChanges, id: string | null): Grant | null {
   if (id === null) return null;
-  const open = books.open.get(id);
-  if (open) return open;
+  const known = books.open.get(id) ?? changes.grantOf(books.name, id);
+  if (known) return known;
   const found = gathered.byId.get(id);
   return found?.account === books.name ? found : null;
 }

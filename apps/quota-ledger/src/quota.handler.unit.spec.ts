@@ -120,7 +120,7 @@ describe('the quota handler', () => {
       throw new Error('it cannot be stored');
     };
     const bad = acquire('bad');
-    expect(await bad).toMatchObject({ code: 'internal_error' });
+    expect(await bad).toMatchObject({ answer: 'unavailable', code: 'internal_error' });
     faults.beforeCommit = null;
     expect(await acquire('good')).toMatchObject({ answer: 'granted' });
   });
@@ -133,6 +133,61 @@ describe('the quota handler', () => {
     await acquire('comes after');
     expect(await settle(grantId, { returned: 2 })).toMatchObject({ late: true, expired: 2, open: 0 });
     expect(tables.events.map(({ event }) => event)).toContain('expired');
+  });
+
+  it('gives the same settle the same answer when it comes twice at once', async () => {
+    const { grantId } = (await acquire('one', 2)) as Granted;
+    const [one, two] = await Promise.all([settle(grantId, { returned: 2 }), settle(grantId, { returned: 2 })]);
+    expect(one).toMatchObject({ answer: 'settled', returned: 2 });
+    expect(two).toEqual(one);
+  });
+
+  it('answers a settle in the turn in which its grant expires as late', async () => {
+    const { grantId, settleWithinMs } = (await acquire('one', 2)) as Granted;
+    nowMs += settleWithinMs;
+    await acquire('wakes the clock');
+    const late = settle(grantId, { returned: 2 });
+    handler.expireDue();
+    expect(await late).toMatchObject({ answer: 'settled', late: true, expired: 2 });
+  });
+
+  it('finds the grant of a request that is repeated in the turn in which it expires', async () => {
+    const { grantId, settleWithinMs } = (await acquire('one', 2)) as Granted;
+    nowMs += settleWithinMs;
+    await acquire('wakes the clock');
+    let turns = 0;
+    faults.beforeCommit = () => (turns += 1);
+    const again = acquire('one', 2);
+    handler.expireDue();
+    expect(await again).toMatchObject({ answer: 'granted', grantId, validForMs: 0 });
+    expect(turns).toBe(1);
+  });
+
+  it('knows which ticket a refusal was about when its settle comes at once with it', async () => {
+    const kind = 'tickets.update' as const;
+    const body = { ...request('one'), kind, keys: [{ ticket: '7' }] };
+    const { grantId } = (await handler.ask(CCAI, { verb: 'acquire', body })) as Granted;
+    const headers = { 'zendesk-ratelimit-per-ticket-updates': 'total=30; remaining=0; resets=60' };
+    const [, seen] = await Promise.all([
+      settle(grantId, { used: [{ sentAgoMs: 5, answeredAgoMs: 1 }] }),
+      handler.ask(CCAI, { verb: 'observe', body: { grantId, kind, status: 429, headers, answeredAgoMs: 1 } }),
+    ]);
+    expect(seen).toMatchObject({ closed: [{ limit: 'per-ticket-updates' }] });
+  });
+
+  it('forgets no window that is full while the database clock is set back', async () => {
+    const monotonic = { ms: 0 };
+    const clock = { ...systemClock, monotonicMs: () => monotonic.ms };
+    const store = open();
+    nowMs = MINUTE_START + 55_000;
+    handler = new QuotaHandler(clock, silentLog);
+    await handler.begin(store);
+    const { grantId } = (await acquire('one', 10)) as Granted;
+    await settle(grantId, { used: Array.from({ length: 10 }, () => ({ sentAgoMs: 0, answeredAgoMs: 0 })) });
+    nowMs -= 350_000;
+    monotonic.ms += 8_000;
+    handler.expireDue();
+    expect(await acquire('two')).toMatchObject({ answer: 'refused', limit: 'minute' });
   });
 
   it('knows no account that was not declared, and answers nothing once it has ended', async () => {

@@ -66,6 +66,8 @@ export class LedgerChanges {
   readonly holdsReleased: { readonly account: AccountName; readonly holdId: string }[] = [];
   readonly closings: Closing[] = [];
   readonly foreign: ForeignCalls[] = [];
+  /** Grants that these decisions closed, by account and request: the books have let go of them, the tables don't know yet. */
+  private readonly closedByRequest = new Map<string, Grant>();
   private readonly eventsByKey = new Map<string, LedgerEvent>();
 
   get events(): LedgerEvent[] {
@@ -90,8 +92,22 @@ export class LedgerChanges {
     }
   }
 
+  /** A grant's calls changed; told once all of them are as they are to stay. */
   grantChanged(account: AccountName, grant: Grant): void {
+    if (!grant.calls.some(({ state }) => state === 'open'))
+      this.closedByRequest.set(`${account} ${grant.integration} ${grant.requestId}`, grant);
     if (!this.grantsMade.has(grant.id)) this.grantsChanged.set(grant.id, { account, grant });
+  }
+
+  /** A grant made or changed by decisions of this turn, by its id. */
+  grantOf(account: AccountName, id: string): Grant | null {
+    const found = this.grantsChanged.get(id) ?? this.grantsMade.get(id);
+    return found?.account === account ? found.grant : null;
+  }
+
+  /** A grant that decisions of this turn closed, by the request that got it. */
+  closedGrantOf(account: AccountName, integration: IntegrationName, requestId: string): Grant | null {
+    return this.closedByRequest.get(`${account} ${integration} ${requestId}`) ?? null;
   }
 
   /**

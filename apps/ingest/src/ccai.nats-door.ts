@@ -6,7 +6,6 @@ import { Accounts } from './account.directory.js';
 import { IngestHandler, nothingAccepted, type Receipt } from './ingest.handler.js';
 import { bodiesRefused } from './ingest.metrics.js';
 import { traceparentOf } from './json-body.js';
-import { nextTurn } from './next-turn.js';
 
 /** The answer over NATS: the receipt that HTTP gives with 202, or why there is none. */
 export type NatsAnswer =
@@ -50,7 +49,6 @@ export class CcaiNatsDoor {
   async #take(feed: IngestFeed, body: unknown, { tokens, headers }: NatsDoorContext): Promise<NatsAnswer> {
     const account: AccountName = tokens[2] ?? '';
     const answer = await this.#answer(account, feed, body, traceparentOf(headers?.get('traceparent')));
-    await nextTurn();
     if (answer.answer !== 'taken') bodiesRefused.inc({ door: 'nats', code: answer.code });
     return answer;
   }

@@ -11,7 +11,7 @@ import {
 } from './domain/rejection.js';
 import { openEnvelope } from './domain/open-envelope.js';
 import { type Arrival, readEvent, type ReadEvent } from './domain/read-event.js';
-import { BusUnavailable, type InteractionBus } from './interaction.bus.js';
+import { BusUnavailable, type InteractionBus, type Stored } from './interaction.bus.js';
 import { eventsTaken, takingSeconds } from './ingest.metrics.js';
 import { CLOCK, INGEST_LIMITS, INTERACTION_BUS } from './ingest.tokens.js';
 
@@ -98,21 +98,19 @@ export class IngestHandler {
     const read = events.map((raw) => readEvent(raw, arrival));
     const stored = await this.#store(read);
     if ('kind' in stored) return stored;
-    const receipt = receiptOf(read, stored.duplicates, countDiffers);
+    const receipt = receiptOf(read, stored.answers, countDiffers);
     count(delivery, receipt);
     return { kind: 'taken', receipt };
   }
 
-  /** Per event whether it was a duplicate; undefined for those that were not to be stored. */
-  async #store(read: readonly ReadEvent[]): Promise<{ readonly duplicates: readonly (boolean | undefined)[] } | Taken> {
+  /** One answer per event that could be read, in order. */
+  async #store(read: readonly ReadEvent[]): Promise<{ readonly answers: readonly Stored[] } | Taken> {
     const startedMs = this.clock.monotonicMs();
     this.#inFlight += read.length;
     try {
-      const duplicates = await Promise.all(
-        read.map(async (each) => (each.ok ? (await this.bus.store(each.event)).duplicate : undefined)),
-      );
+      const answers = await this.bus.store(read.filter((each) => each.ok).map(({ event }) => event));
       takingSeconds.observe((this.clock.monotonicMs() - startedMs) / 1_000);
-      return { duplicates };
+      return { answers };
     } catch (error) {
       if (error instanceof BusUnavailable) return unavailable(error.code, error.message, error.retryInMs);
       throw error;
@@ -130,11 +128,7 @@ function unavailable(
   return { kind: 'unavailable', code, message: `${message}; send the whole body again`, retryInMs };
 }
 
-function receiptOf(
-  read: readonly ReadEvent[],
-  duplicates: readonly (boolean | undefined)[],
-  countDiffers: boolean,
-): Receipt {
+function receiptOf(read: readonly ReadEvent[], answers: readonly Stored[], countDiffers: boolean): Receipt {
   const events: StoredEvent[] = [];
   const rejected: RejectedEvent[] = [];
   const warnings: Warning[] = countDiffers ? [warning(null, 'count_differs')] : [];
@@ -144,7 +138,7 @@ function receiptOf(
       continue;
     }
     const { id, type, data } = each.event;
-    const outcome = duplicates[index] === true ? 'duplicate' : 'accepted';
+    const outcome = answers[events.length]?.duplicate === true ? 'duplicate' : 'accepted';
     events.push({ index, eventId: id, interactionId: data.interactionId, event: type, outcome });
     for (const code of each.warnings) warnings.push(warning(index, code));
   }

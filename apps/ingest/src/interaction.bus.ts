@@ -1,12 +1,21 @@
 import type { InteractionEvent } from '#contracts';
 
-/** Where events become durable. One call an event, any number at once. */
-export interface InteractionBus {
-  /** Resolves once the event is stored for good. The same event id again within the duplicate window is a duplicate. */
-  store(event: InteractionEvent): Promise<{ readonly duplicate: boolean }>;
+/** What became of an event: stored now, or (the same event id within the duplicate window) before. */
+export interface Stored {
+  readonly duplicate: boolean;
 }
 
-/** The event may or may not be stored: send it again, with the same id, after `retryInMs`. */
+/** Where events become durable. */
+export interface InteractionBus {
+  /**
+   * Resolves once all of them are stored for good; one answer each, in the same order.
+   *
+   * @throws BusUnavailable where that isn't certain of every one
+   */
+  store(events: readonly InteractionEvent[]): Promise<readonly Stored[]>;
+}
+
+/** Events may or may not be stored: send all of them again, with the same ids, after `retryInMs`. */
 export class BusUnavailable extends Error {
   constructor(
     readonly code: 'stream_unavailable' | 'stream_full',

@@ -103,6 +103,45 @@ describe('asking the ledger', () => {
     expect(await ask.acquire('acme', wanted)).toMatchObject({ acquired: 'rejected', code: 'unreadable_answer' });
   });
 
+  const undecided = [
+    { answer: 'unavailable', code: 'overloaded', message: 'too many at once', retryInMs: 5 },
+    { answer: 'rejected', code: 'internal_error', message: 'nobody knows' },
+  ];
+
+  it('asks again under the same id where nothing is decided yet', async () => {
+    const asked = ledger<AcquireRequest>('acquire', (_request, nth) => undecided[nth - 1] ?? granted);
+    expect(await client().acquire('acme', wanted)).toMatchObject({ acquired: 'granted' });
+    expect(new Set(asked.map(({ requestId }) => requestId)).size).toBe(1);
+    expect(asked).toHaveLength(3);
+  });
+
+  it('makes no call where nothing gets decided, and waits as long as it is told', async () => {
+    ledger('acquire', () => ({ ...undecided[0], retryInMs: 7_000 }));
+    expect(await client().acquire('acme', wanted)).toEqual({ acquired: 'silent', retryInMs: 7_000 });
+  });
+
+  it('keeps the id that it is handed', async () => {
+    const asked = ledger<AcquireRequest>('acquire', () => granted);
+    await client().acquire('acme', { ...wanted, requestId: 'mine' });
+    expect(asked).toMatchObject([{ requestId: 'mine' }]);
+  });
+
+  it('settles again where the ledger can’t say whether it has', async () => {
+    const quota = client({ ...systemClock, sleep: () => Promise.resolve() });
+    const asked = ledger<SettleRequest>('settle', (_request, nth) => undecided[nth - 1] ?? { answer: 'settled' });
+    expect(await quota.settle('acme', 'g1', { settled: 'returned' })).toBe(true);
+    expect(asked).toHaveLength(3);
+    expect(new Set(asked.map(({ requestId }) => requestId)).size).toBe(1);
+  });
+
+  it('takes places for given back only where the ledger says so', async () => {
+    const quota = client({ ...systemClock, sleep: () => Promise.resolve() });
+    const answers = [...undecided, { answer: 'released', released: 1 }];
+    ledger('release', (_request, nth) => answers[nth - 1] ?? { answer: 'rejected', code: 'malformed', message: '' });
+    expect(await quota.release('acme', ['h1'])).toBe(true);
+    expect(await quota.release('acme', ['h1'])).toBe(false);
+  });
+
   it('is told at once where there is no ledger', async () => {
     const beforeMs = systemClock.monotonicMs();
     expect(await client().acquire('acme', wanted)).toMatchObject({ acquired: 'silent' });
@@ -118,8 +157,7 @@ describe('asking the ledger', () => {
     };
     const quota = client(clock);
     const settling = quota.settle('acme', 'g1', { settled: 'used', sentAtMonoMs: 900.5, answeredAtMonoMs: 950.5 });
-    const heard = await settling.then(() => 'unheard');
-    expect(heard).toBe('unheard');
+    expect(await settling).toBe(false);
     const asked = ledger<SettleRequest>('settle', () => ({ answer: 'settled' }));
     waited = 0;
     await quota.settle('acme', 'g1', { settled: 'used', sentAtMonoMs: 900.5, answeredAtMonoMs: 950.5 });

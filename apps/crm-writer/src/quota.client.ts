@@ -37,6 +37,8 @@ export interface CallWanted {
   readonly kind: CallKind;
   readonly keys: readonly CallKey[];
   readonly priority: Priority;
+  /** Names the request: the same one gets the same grant again. Left out = a new one. */
+  readonly requestId?: string;
 }
 
 /** What became of a granted call. */
@@ -48,8 +50,11 @@ export type Settlement =
 export interface QuotaClient {
   /** Permission for one call of this kind, or why not now. */
   acquire(account: AccountName, wanted: CallWanted): Promise<Acquired>;
-  /** Says what became of the call. Repeated until heard, within a bound; unheard it counts as used, which errs on the safe side. */
-  settle(account: AccountName, grantId: string, settlement: Settlement): Promise<void>;
+  /**
+   * Says what became of the call. Repeated until heard, within a bound; unheard (false) it counts as used, which errs on the safe
+   * side.
+   */
+  settle(account: AccountName, grantId: string, settlement: Settlement): Promise<boolean>;
   /** What the CRM said of its limits. */
   observe(account: AccountName, observed: Observed): Promise<void>;
   /** Gives places of ended jobs back. False = not heard; it is to be said again. */
@@ -72,6 +77,10 @@ const SETTLE_MAX_TRIES = 6;
 const RELEASE_MAX_TRIES = 3;
 const SETTLE_RETRY = { firstMs: 200, mostMs: 5_000 };
 const SILENT_RETRY_MS = 1_000;
+/** Most that an `unavailable` ledger makes one request wait here; a longer wait is the account's. */
+const UNAVAILABLE_WAIT_MOST_MS = 1_000;
+/** Codes by which a ledger said that nothing is decided before it knew the answer `unavailable`. */
+const UNDECIDED_CODES = ['unavailable', 'overloaded', 'internal_error'];
 /** Headers that tell of limits; others may be long and are nobody's business. */
 const TELLING_HEADERS = /rate-?limit|^retry-after$|^date$/;
 
@@ -85,9 +94,12 @@ export class NatsQuotaClient implements QuotaClient {
     private readonly newId: NewId,
   ) {}
 
-  async acquire(account: AccountName, { kind, keys, priority }: CallWanted): Promise<Acquired> {
+  async acquire(
+    account: AccountName,
+    { kind, keys, priority, requestId = this.newId() }: CallWanted,
+  ): Promise<Acquired> {
     const request: AcquireRequest = {
-      requestId: this.newId(),
+      requestId,
       kind,
       ...(keys.length === 0 ? {} : { keys }),
       calls: { min: 1, max: 1 },
@@ -96,15 +108,20 @@ export class NatsQuotaClient implements QuotaClient {
     };
     // Validity counts from the first time this request was sent: whichever copy the ledger answers, it had not begun before.
     const firstSentMonoMs = this.clock.monotonicMs();
+    let retryInMs = SILENT_RETRY_MS;
     for (let tries = 1; tries <= ACQUIRE_MAX_TRIES; tries += 1) {
       const answer = await this.#ask(account, 'acquire', request, ACQUIRE_ANSWER_LIMIT_MS);
       if (answer === 'nobody') break;
-      if (answer !== 'silence') return this.#acquired(answer as AcquireAnswer, firstSentMonoMs);
+      if (answer === 'silence') continue;
+      if (!isUndecided(answer)) return this.#acquired(answer as AcquireAnswer, firstSentMonoMs);
+      retryInMs = waitToldMs(answer) ?? SILENT_RETRY_MS;
+      if (retryInMs > UNAVAILABLE_WAIT_MOST_MS) break;
+      await this.clock.sleep(retryInMs);
     }
-    return { acquired: 'silent', retryInMs: SILENT_RETRY_MS };
+    return { acquired: 'silent', retryInMs };
   }
 
-  async settle(account: AccountName, grantId: string, settlement: Settlement): Promise<void> {
+  async settle(account: AccountName, grantId: string, settlement: Settlement): Promise<boolean> {
     const requestId = this.newId();
     for (let tries = 1; tries <= SETTLE_MAX_TRIES; tries += 1) {
       const nowMonoMs = this.clock.monotonicMs();
@@ -123,9 +140,10 @@ export class NatsQuotaClient implements QuotaClient {
             ];
       const request: SettleRequest = { requestId, grantId, used, returned: settlement.settled === 'returned' ? 1 : 0 };
       const answer = await this.#ask(account, 'settle', request, SETTLE_ANSWER_LIMIT_MS);
-      if (answer !== 'nobody' && answer !== 'silence') return;
+      if (answer !== 'nobody' && answer !== 'silence' && !isUndecided(answer)) return true;
       await this.clock.sleep(backoffMs(tries, SETTLE_RETRY));
     }
+    return false;
   }
 
   async observe(account: AccountName, observed: Observed): Promise<void> {
@@ -145,7 +163,8 @@ export class NatsQuotaClient implements QuotaClient {
     const request: ReleaseRequest = { requestId: this.newId(), holdIds };
     for (let tries = 1; tries <= RELEASE_MAX_TRIES; tries += 1) {
       const answer = await this.#ask(account, 'release', request, SETTLE_ANSWER_LIMIT_MS);
-      if (answer !== 'nobody' && answer !== 'silence') return true;
+      // Whatever else it says, the places are still taken.
+      if (isRecord(answer) && answer['answer'] === 'released') return true;
       await this.clock.sleep(backoffMs(tries, SETTLE_RETRY));
     }
     return false;
@@ -185,6 +204,21 @@ export class NatsQuotaClient implements QuotaClient {
       return error instanceof errors.NoRespondersError || isNoResponders(error) ? 'nobody' : 'silence';
     }
   }
+}
+
+/** Did the ledger say that nothing is decided, or that it can't tell? The same request is to be sent again. */
+function isUndecided(answer: unknown): boolean {
+  if (!isRecord(answer)) return false;
+  if (answer['answer'] === 'unavailable') return true;
+  return answer['answer'] === 'rejected' && UNDECIDED_CODES.includes(String(answer['code']));
+}
+
+function waitToldMs(answer: unknown): number | null {
+  return isRecord(answer) && typeof answer['retryInMs'] === 'number' ? answer['retryInMs'] : null;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }
 
 function isNoResponders(error: unknown): boolean {

@@ -50,10 +50,10 @@ export class SimulatedQuotaClient implements QuotaClient {
     return Promise.resolve({ acquired: 'granted', grant });
   }
 
-  settle(_account: AccountName, grantId: string, settlement: Settlement): Promise<void> {
+  settle(_account: AccountName, grantId: string, settlement: Settlement): Promise<boolean> {
     const grant = this.grants.get(grantId);
     if (grant) grant.settled = settlement.settled;
-    return Promise.resolve();
+    return Promise.resolve(true);
   }
 
   observe(_account: AccountName, observed: Observed): Promise<void> {

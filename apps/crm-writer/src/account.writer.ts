@@ -4,9 +4,9 @@ import type { Log } from '#telemetry';
 import { BatchWriter, MAX_JOBS_PER_POLL } from './batch.writer.js';
 import type { CallEnd, CallMaker } from './call.maker.js';
 import { ContactWriter } from './contact.writer.js';
-import { mayBeInFlight, mayGo, opensAt } from './domain/account-gate.js';
+import { isFailing, mayBeInFlight, mayGo, opensAt } from './domain/account-gate.js';
 import { chooseWriter, FEWEST_WORTH_A_JOB, isReadyToGo } from './domain/choose-writer.js';
-import { contactKeysOf, type ContactStanding, standingOf } from './domain/contact.js';
+import { contactKeysOf, type ContactStanding, type ContactStep, standingOf } from './domain/contact.js';
 import {
   MAX_ITEMS_PER_JOB,
   planCalls,
@@ -49,6 +49,19 @@ const MAX_HOLDS_PER_RELEASE = 50;
 /** Read beyond what may start, for those that turn out to be held by something. */
 const SPARE_INTERACTIONS = 8;
 const MAX_BULKS_PER_LISTING = 100;
+/** How soon a question about jobs that failed is asked again, the CRM's own time; doubled with each failure in a row. */
+const FAILED_QUESTION_WAIT_MS = 5_000;
+const LONGEST_QUESTION_WAIT_MS = 120_000;
+/** What takes turns in finding out whether a failing CRM is well again: one sort that always fails must not keep the others out. */
+const PROBES = ['write', 'contact', 'ask'] as const;
+/** Keys of calls that served as probes already; beyond this many all begin anew. */
+const MAX_PROBED_KEYS = 1_000;
+
+const CONTACT_KINDS: Readonly<Record<ContactStep, CallKind>> = {
+  search: 'users.search',
+  create: 'users.create',
+  adopt: 'users.create_or_update',
+};
 
 /**
  * One account's writing, while this process owns it: again and again, whenever something is due, plans the fewest calls for
@@ -64,6 +77,12 @@ export class AccountWriter {
   readonly #taken = new Set<string>();
   /** Interactions that a limit of their own holds back, until when. */
   readonly #delayed = new Map<string, number>();
+  /** What was tried while the CRM fails: the next probe is something else, as long as there is something else. */
+  readonly #probed = new Set<string>();
+  /** Failures in a row of questions that the store doesn't keep waiting itself. */
+  readonly #failedQuestions = new Map<string, number>();
+  #nextProbe = 0;
+  #startedCalls = 0;
   #wake = new AbortController();
   #woken = false;
   #lookAfterSent = true;
@@ -134,10 +153,15 @@ export class AccountWriter {
     if (isDue(due.lapseInMs)) await store.lapse(account);
     if (isDue(due.contactCallInMs)) await store.freeContacts(account);
     if (due.holds) this.#releaseHolds();
-    // At most half of the room: what is new must not wait until a whole job in doubt has been looked up.
-    const asksRoom = Math.max(1, Math.floor(this.#room() / 2));
-    if (this.#room() > 0) await this.#startAsking(due, asksRoom);
-    if (this.#room() > 0) await this.#startWriting();
+    if (isFailing(maker.gate)) {
+      if (this.#room() > 0) await this.#startProbe(due);
+    } else {
+      this.#probed.clear();
+      // At most half of the room: what is new must not wait until a whole job in doubt has been looked up.
+      const asksRoom = Math.max(1, Math.floor(this.#room() / 2));
+      if (this.#room() > 0) await this.#startAsking(due, asksRoom);
+      if (this.#room() > 0) await this.#startWriting();
+    }
     const opensInMs = (opensAt(maker.gate, clock.monotonicMs()) ?? Infinity) - clock.monotonicMs();
     return Math.min(IDLE_POLL_MS, Math.max(opensInMs, 1), this.#nextDelayedInMs(), ...dueLater(due));
   }
@@ -160,12 +184,29 @@ export class AccountWriter {
     return mayBeInFlight(maker.gate, clock.monotonicMs(), bounds.maxCallsInFlight) - this.#tasks.size;
   }
 
+  /** The one call that may go while the CRM fails: each sort in turn, and of each sort what wasn't tried yet. */
+  async #startProbe(due: NextDue): Promise<void> {
+    const before = this.#startedCalls;
+    for (let tried = 0; tried < PROBES.length; tried += 1) {
+      const turn = (this.#nextProbe + tried) % PROBES.length;
+      const sort = PROBES[turn]!;
+      if (sort === 'ask') await this.#startAsking(due, 1);
+      else await this.#startWriting(sort);
+      if (this.#startedCalls === before) continue;
+      this.#nextProbe = (turn + 1) % PROBES.length;
+      return;
+    }
+    if (this.#probed.size === 0) return;
+    this.#probed.clear();
+    this.wake();
+  }
+
   /** What is in doubt and what runs at the CRM comes first: others wait behind it. */
   async #startAsking(due: NextDue, room: number): Promise<void> {
     const { store, newId } = this.options;
     const { account } = this;
-    const jobsDue = isDue(due.jobInMs) && this.#may('jobs.show') && !this.#taken.has('poll');
-    const listDue = isDue(due.jobListInMs) && this.#may('jobs.list') && !this.#taken.has('list');
+    const jobsDue = isDue(due.jobInMs) && this.#may('jobs.show') && this.#isFree('poll');
+    const listDue = isDue(due.jobListInMs) && this.#may('jobs.list') && this.#isFree('list');
     if (jobsDue || listDue) {
       const jobs = await store.runningJobs(account, MAX_JOBS_PER_POLL);
       const callId = newId();
@@ -173,20 +214,23 @@ export class AccountWriter {
       const bulks = listDue ? await store.bulksToList(account, MAX_BULKS_PER_LISTING) : [];
       const known = new Set(jobs.map(({ jobId }) => jobId));
       const listId = newId();
-      if (bulks.length > 0) this.#start(listId, ['list'], () => this.#batch.list(bulks, known, listId));
+      if (bulks.length > 0 && this.#room() > 0)
+        this.#start(listId, ['list'], () => this.#batch.list(bulks, known, listId));
     }
     if (isDue(due.againInMs) && this.#may('tickets.create'))
-      for (const call of await store.callsToSendAgain(account, room, [...this.#tasks.keys()]))
-        this.#start(call.callId, [call.item.interactionId], () => this.#single.sendAgain(call));
+      for (const call of await store.callsToSendAgain(account, room, this.#excluded()))
+        if (this.#room() > 0)
+          this.#start(call.callId, [call.item.interactionId, call.callId], () => this.#single.sendAgain(call));
     if (isDue(due.itemInMs))
       for (const item of await store.itemsToAsk(account, room, this.#excluded())) {
-        if (!this.#may(item.ticketId === null ? 'tickets.list' : 'tickets.audits')) continue;
+        if (!this.#may(item.ticketId === null ? 'tickets.list' : 'tickets.audits') || this.#room() <= 0) continue;
         const callId = newId();
         this.#start(callId, [item.interactionId], () => this.#resolver.resolve(item, callId));
       }
   }
 
-  async #startWriting(): Promise<void> {
+  /** Starts contact steps and calls, or as a probe one of that sort. */
+  async #startWriting(only?: 'contact' | 'write'): Promise<void> {
     const { store } = this.options;
     const counts = await store.countWaiting(this.account);
     if (counts.creates + counts.updates === 0) return;
@@ -203,10 +247,11 @@ export class AccountWriter {
     });
     for (const { interactionId, because } of plan.held)
       if (because === 'contactRefused') await this.#parkForContact(interactionId, up);
-    for (const next of inTurn(plan.contactSteps, plan.calls)) {
+    const steps = only === 'write' ? [] : plan.contactSteps.filter(({ step }) => this.#may(CONTACT_KINDS[step]));
+    for (const next of inTurn(steps, only === 'contact' ? [] : plan.calls)) {
       if (this.#room() <= 0) return;
       if ('step' in next) this.#startContactStep(next);
-      else this.#startCall(next, plan.contactSteps.length + this.#contactSteps);
+      else this.#startCall(next, steps.length + this.#contactSteps);
     }
   }
 
@@ -241,10 +286,7 @@ export class AccountWriter {
   }
 
   #startContactStep(planned: PlannedContactStep): void {
-    const kind = ({ search: 'users.search', create: 'users.create', adopt: 'users.create_or_update' } as const)[
-      planned.step
-    ];
-    if (!this.#may(kind)) return;
+    if (!this.#may(CONTACT_KINDS[planned.step])) return;
     const callId = this.options.newId();
     this.#contactSteps += 1;
     this.#start(
@@ -304,7 +346,11 @@ export class AccountWriter {
   #excluded(): string[] {
     const nowMs = this.options.clock.monotonicMs();
     for (const [interactionId, untilMs] of this.#delayed) if (untilMs <= nowMs) this.#delayed.delete(interactionId);
-    return [...this.#taken, ...this.#delayed.keys()];
+    return [...this.#taken, ...this.#delayed.keys(), ...this.#probed];
+  }
+
+  #isFree(key: string): boolean {
+    return !this.#excluded().includes(key);
   }
 
   #nextDelayedInMs(): number {
@@ -315,7 +361,12 @@ export class AccountWriter {
   }
 
   #start(id: string, keys: readonly string[], work: () => Promise<CallEnd>, after: () => void = () => undefined): void {
+    this.#startedCalls += 1;
     for (const key of keys) this.#taken.add(key);
+    if (isFailing(this.options.maker.gate)) {
+      if (this.#probed.size >= MAX_PROBED_KEYS) this.#probed.clear();
+      for (const key of keys) this.#probed.add(key);
+    }
     const done = work()
       .then((end) => this.#ended(end, keys))
       .catch((error: unknown) => {
@@ -333,9 +384,17 @@ export class AccountWriter {
 
   #ended(end: CallEnd, keys: readonly string[]): void {
     if (end === 'unrecorded') this.#lookAfterSent = true;
-    if (typeof end !== 'object') return;
-    const untilMs = this.options.clock.monotonicMs() + end.delayedMs;
-    for (const key of keys) this.#delayed.set(key, untilMs);
+    const nowMs = this.options.clock.monotonicMs();
+    for (const key of keys) {
+      const failures = end === 'failed' ? (this.#failedQuestions.get(key) ?? 0) + 1 : 0;
+      if (failures === 0) this.#failedQuestions.delete(key);
+      else if (key === 'poll' || key === 'list') {
+        this.#failedQuestions.set(key, failures);
+        const waitMs = Math.min(FAILED_QUESTION_WAIT_MS * 2 ** (failures - 1), LONGEST_QUESTION_WAIT_MS);
+        this.#delayed.set(key, nowMs + waitMs / this.options.config.crm.timeScale);
+      }
+      if (typeof end === 'object') this.#delayed.set(key, nowMs + end.delayedMs);
+    }
   }
 }
 

@@ -62,6 +62,8 @@ export type MadeCall =
 /** How a wanted call ended, for whoever schedules the next. */
 export type CallEnd =
   | 'made'
+  /** A question that the CRM failed to answer. */
+  | 'failed'
   | 'changed'
   /** Refused for this ticket or user alone: others of its kind may go. */
   | { readonly delayedMs: number }
@@ -148,7 +150,8 @@ export class CallMaker {
     this.#logAttempt(call, grant, answer, made, begunMonoMs);
     const recorded = await this.#record(call, made);
     void this.#settle(call, grant, answer);
-    return recorded ? 'made' : 'unrecorded';
+    if (!recorded) return 'unrecorded';
+    return !call.effect && isFailure(made) ? 'failed' : 'made';
   }
 
   async #notGranted(
@@ -212,8 +215,10 @@ export class CallMaker {
   #judge(call: WantedCall, answer: CrmAnswer, underWayForMs: number): MadeCall {
     const nowMs = this.options.clock.monotonicMs();
     if (answer.answer === 'lost') {
-      const own = !isFailing(this.#gate);
-      if (answer.reason !== 'too_late') this.#failed(nowMs, null);
+      // Too much of an answer is an answer all the same: it says nothing against the CRM.
+      const own = !isFailing(this.#gate) || answer.reason === 'answer_too_large';
+      if (answer.reason === 'answer_too_large') this.#gate = opened(this.#gate);
+      else if (answer.reason !== 'too_late') this.#failed(nowMs, null);
       if (!answer.maybeArrived) return { made: 'unsent', reason: answer.reason };
       return { made: 'lost', reason: answer.reason, own, underWayForMs };
     }
@@ -336,6 +341,11 @@ export class CallMaker {
     if (verdict?.verdict === 'done') log.info('crm call', fields);
     else log.warn('crm call', fields);
   }
+}
+
+function isFailure(made: MadeCall): boolean {
+  if (made.made !== 'answered') return true;
+  return made.verdict.verdict === 'unknown' || made.verdict.verdict === 'retryAfter';
 }
 
 function kindsOf(limit: 'account' | 'endpoint' | 'jobs', kind: CallKind): readonly CallKind[] {

@@ -13,8 +13,9 @@ import type { ItemToAsk } from './write.store.js';
 import { auditsIn, ticketsIn } from './zendesk/answers.js';
 import { listByExternalId, readAudits } from './zendesk/requests.js';
 
-/** How soon an item is asked about again where the CRM gave no answer that decides, its own time. */
+/** How soon an item is asked about again where the CRM gave no answer that decides, its own time; doubled with each question. */
 const ASK_AGAIN_MS = 5_000;
+const LONGEST_WAIT_TO_ASK_MS = 120_000;
 
 /** Finds out what became of calls without an answer, item by item, by asking the CRM. */
 export class UnknownResolver {
@@ -52,9 +53,11 @@ export class UnknownResolver {
 
   async #record(item: ItemToAsk, question: Question, made: MadeCall): Promise<void> {
     const { store, timeScale } = this.tools;
-    const inMs = ASK_AGAIN_MS / timeScale;
+    const inMs = Math.min(ASK_AGAIN_MS * 2 ** Math.min(item.asks, 30), LONGEST_WAIT_TO_ASK_MS) / timeScale;
+    // A question that fails while others are answered counts as asked, so that it comes to an end.
+    const own = made.made !== 'unsent' && made.own;
     if (made.made !== 'answered') {
-      await store.askedItem(item.callId, item.index, { cursor: item.cursor, inMs, counted: false });
+      await store.askedItem(item.callId, item.index, { cursor: item.cursor, inMs, counted: own });
       return;
     }
     if (made.verdict.verdict === 'park') {
@@ -64,7 +67,8 @@ export class UnknownResolver {
     }
     const resolution = made.verdict.verdict === 'done' ? resolutionOf(item, question, made) : null;
     if (resolution === null) {
-      const counted = made.verdict.verdict === 'done';
+      const failed = made.verdict.verdict === 'retryAfter' || made.verdict.verdict === 'unknown';
+      const counted = made.verdict.verdict === 'done' || (failed && own);
       await store.askedItem(item.callId, item.index, { cursor: item.cursor, inMs, counted });
       return;
     }

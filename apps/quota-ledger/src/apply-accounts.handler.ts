@@ -4,6 +4,7 @@ import type { AccountConfig, ApplyAccountsAnswer, ApplyAccountsRequest, Publishe
 import type { Log } from '#telemetry';
 import { LedgerChanges, WHOLE_ACCOUNT } from './domain/ledger-changes.js';
 import { type Origin, planVersions } from './domain/plan-versions.js';
+import type { LedgerStore, VersionChanges } from './ledger.store.js';
 import type { QuotaHandler } from './quota.handler.js';
 
 /** Where accounts are made known to the other services, after they are stored. */
@@ -33,13 +34,32 @@ export class ApplyAccountsHandler {
       const changes = new LedgerChanges();
       for (const { config, version } of plan.versions)
         changes.event(config.name, WHOLE_ACCOUNT, 'applied', { version, origin });
-      if (plan.versions.length > 0) await store.apply({ versions: plan.versions, changes });
-      for (const { config } of plan.versions) await this.quota.reload(config.name);
-      this.announcer.announce(plan.versions.map(({ config, version }) => ({ config, version })));
+      if (plan.versions.length > 0) await this.store(store, { versions: plan.versions, changes });
+      // Also what this file changed before, where the answer was lost and the announcement with it.
+      const unchanged = parsed.accounts.flatMap(({ name }) => known.get(name)?.at(-1) ?? []);
+      const changed = new Set(plan.versions.map(({ config }) => config.name));
+      this.announcer.announce(unchanged.filter(({ config }) => !changed.has(config.name)).map(publishedOf));
       this.log.info('accounts applied', { origin, accounts: plan.applied });
       return { answer: 'applied', accounts: plan.applied };
     });
   }
+
+  /** What is stored is in force: whatever fails from then on, no books of before go on, and the others hear of it. */
+  private async store(store: LedgerStore, applied: VersionChanges): Promise<void> {
+    try {
+      await store.apply(applied);
+      this.announcer.announce(applied.versions.map(publishedOf));
+      for (const { config } of applied.versions) await this.quota.reload(config.name);
+    } catch (error) {
+      this.log.warn('applying accounts failed; all books are rebuilt', { error });
+      await this.quota.rebuildAll();
+      throw error;
+    }
+  }
+}
+
+function publishedOf({ config, version }: PublishedAccount): PublishedAccount {
+  return { config, version };
 }
 
 function sameConfig(a: AccountConfig, b: AccountConfig): boolean {

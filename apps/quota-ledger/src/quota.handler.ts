@@ -75,6 +75,8 @@ export class QuotaHandler {
   private errands: (() => Promise<void>)[] = [];
   private turning: Promise<void> | null = null;
   private expiryDue = false;
+  /** False while the books are being rebuilt: then an account that isn't there may well exist. */
+  private hasBooks = false;
   /** The ledger's clock at the last turn, and this process's own at the same moment. */
   private lastNowMs = 0;
   private lastTurnAtMs = 0;
@@ -99,7 +101,7 @@ export class QuotaHandler {
   async end(): Promise<void> {
     this.store = null;
     await this.turning;
-    this.books = new Map();
+    this.forgetBooks();
     for (const waiting of this.waiting.splice(0)) waiting.answer(UNAVAILABLE);
     for (const errand of this.errands.splice(0)) await errand();
   }
@@ -134,12 +136,20 @@ export class QuotaHandler {
     if (!store) return;
     const { nowMs, accounts } = await store.load(account);
     this.noteTime(nowMs);
-    if (account === undefined) this.books = new Map();
+    if (account === undefined) {
+      this.books = new Map();
+      this.hasBooks = true;
+    }
     for (const stored of accounts) {
       const books = rebuild(stored);
       this.books.set(books.name, books);
       this.noteTime(Math.max(0, ...stored.grants.map(({ grantedAt }) => grantedAt)));
     }
+  }
+
+  /** What to say of an account that has no books: there is none, or nobody can tell at the moment. */
+  noBooks(account: AccountName): Rejected | Unavailable {
+    return this.hasBooks ? reject('unknown_account', `the ledger has no account ${account}`) : UNAVAILABLE;
   }
 
   /** The books of an account, for reading; null where there is none, or this process isn't the owner. */
@@ -216,7 +226,7 @@ export class QuotaHandler {
         return changes;
       });
     } catch (error) {
-      await this.afterFailure(store, batch, error);
+      await this.afterFailure(batch, error);
       return;
     }
     batch.forEach((waiting, index) => waiting.answer(answers[index]!));
@@ -232,22 +242,36 @@ export class QuotaHandler {
     return batch;
   }
 
-  private async afterFailure(store: LedgerStore, batch: Waiting[], error: unknown): Promise<void> {
+  private async afterFailure(batch: Waiting[], error: unknown): Promise<void> {
     this.log.warn('a turn failed; its books are rebuilt', { requests: batch.length, error });
     const again = batch.filter(({ turns }) => turns < MAX_TURNS_PER_REQUEST);
     for (const waiting of batch) if (!again.includes(waiting)) waiting.answer(INTERNAL_ERROR);
     this.waiting = [...again, ...this.waiting];
-    this.books = new Map();
-    if (this.store !== store) return;
+    await this.rebuildAll();
+  }
+
+  /**
+   * Drops the books, which may no longer say what the tables do, and rebuilds them. Where that fails too, this process gives
+   * the ownership up. Call it between turns.
+   */
+  async rebuildAll(): Promise<void> {
+    const { store } = this;
+    this.forgetBooks();
+    if (!store) return;
     try {
       await this.reload();
-    } catch (reloadError) {
+    } catch (error) {
       // Without books nothing can be decided: the owner gives up, and begins again as one among equals.
-      this.log.error('the books could not be rebuilt', { error: reloadError });
+      this.log.error('the books could not be rebuilt', { error });
       this.store = null;
       for (const waiting of this.waiting.splice(0)) waiting.answer(UNAVAILABLE);
       await store.release().catch(() => undefined);
     }
+  }
+
+  private forgetBooks(): void {
+    this.books = new Map();
+    this.hasBooks = false;
   }
 
   private askedBy(batch: readonly Waiting[]): Asked {
@@ -272,7 +296,7 @@ export class QuotaHandler {
   private decide(waiting: Waiting, gathered: Gathered, begunAtMs: number, changes: LedgerChanges): QuotaAnswer {
     const { account, integration } = waiting;
     const books = this.books.get(account);
-    if (!books) return reject('unknown_account', `the ledger has no account ${account}`);
+    if (!books) return this.noBooks(account);
     const nowMs = this.lastNowMs;
     const moment = { nowMs, heldMs: Math.max(0, begunAtMs - waiting.arrivedAtMs) };
     switch (waiting.verb) {

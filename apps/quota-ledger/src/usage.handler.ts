@@ -1,4 +1,4 @@
-import type { AccountName, Rejected, UsageAnswer, UsageRow } from '#contracts';
+import type { AccountName, Rejected, Unavailable, UsageAnswer, UsageRow } from '#contracts';
 import type { UsageQuery } from './domain/parse-requests.js';
 import { bucketsAt } from './domain/books.js';
 import { standings } from './domain/standing.js';
@@ -17,9 +17,9 @@ export class UsageHandler {
     account: AccountName,
     query: UsageQuery,
     store: Pick<LedgerStore, 'usage'>,
-  ): Promise<UsageAnswer | Rejected> {
+  ): Promise<UsageAnswer | Rejected | Unavailable> {
     const books = this.quota.booksOf(account);
-    if (!books) return reject('unknown_account', `the ledger has no account ${account}`);
+    if (!books) return this.quota.noBooks(account);
     const nowMs = this.quota.nowMs();
     const { timing } = books;
     const fromMs = query.from ?? bucketsAt(timing, nowMs).day;

@@ -1,0 +1,94 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { systemClock } from '#clock';
+import type { PublishedAccount } from '#contracts';
+import { silentLog } from '#telemetry';
+import { ApplyAccountsHandler } from './apply-accounts.handler.js';
+import { QuotaHandler } from './quota.handler.js';
+import { SimulatedLedgerStore, SimulatedTables } from './simulated.ledger-store.js';
+import { UsageHandler } from './usage.handler.js';
+
+const CCAI = { account: 'demo', integration: 'ccai' };
+const NO_MORE_FAILURES = () => Promise.resolve();
+
+function fileWith(max: number): string {
+  return `
+accounts:
+  demo:
+    crm: { type: zendesk, baseUrl: 'http://127.0.0.1:1', licence: team, credential: { kind: oauth, tokenRef: 'env:T' } }
+    limits: { minute: { max: ${max} } }
+    integrations: { ccai: {} }
+`;
+}
+
+describe('applying accounts', () => {
+  let handler: QuotaHandler;
+  let accounts: ApplyAccountsHandler;
+  let store: SimulatedLedgerStore;
+  let announced: PublishedAccount[];
+  let beforeLoad: () => Promise<void>;
+
+  const acquire = (requestId: string, calls: number) => {
+    const body = { requestId, kind: 'other' as const, calls: { min: 1, max: calls }, priority: 'normal' as const };
+    return handler.ask(CCAI, { verb: 'acquire', body: { ...body, waitMs: 0 } });
+  };
+  const apply = (max: number) => accounts.apply({ yaml: fileWith(max), force: false }, 'operator');
+  const failLoads = (times: number): void => {
+    let left = times;
+    beforeLoad = () => ((left -= 1) >= 0 ? Promise.reject(new Error('the connection was lost')) : Promise.resolve());
+  };
+
+  beforeEach(async () => {
+    beforeLoad = NO_MORE_FAILURES;
+    const tables = new SimulatedTables();
+    class Failing extends SimulatedLedgerStore {
+      override async load(account?: string) {
+        await beforeLoad();
+        return super.load(account);
+      }
+
+      /** As stored: a copy made outside Jest's realm equals nothing made inside. */
+      override async versions() {
+        return tables.versions;
+      }
+    }
+    store = new Failing(tables, { nowMs: () => 1_770_000_020_000 });
+    announced = [];
+    handler = new QuotaHandler(systemClock, silentLog);
+    accounts = new ApplyAccountsHandler(handler, { announce: (told) => announced.push(...told) }, silentLog);
+    await handler.begin(store);
+    await apply(10);
+  });
+
+  it('has a lowered limit in force and announced, even if the books had to be read twice', async () => {
+    failLoads(1);
+    await expect(apply(2)).rejects.toThrow('the connection was lost');
+    expect(announced.at(-1)).toMatchObject({ version: 2 });
+    expect(await acquire('one', 10)).toMatchObject({ answer: 'granted', calls: 2 });
+  });
+
+  it('gives the ownership up rather than go on with books of before', async () => {
+    failLoads(2);
+    await expect(apply(2)).rejects.toThrow('the connection was lost');
+    expect(await acquire('one', 10)).toMatchObject({ answer: 'unavailable' });
+    expect(store.ended.aborted).toBe(true);
+  });
+
+  it('announces what a repeated file had changed before, as its answer may have been lost', async () => {
+    announced = [];
+    expect(await apply(10)).toMatchObject({ accounts: [{ account: 'demo', did: 'unchanged', version: 1 }] });
+    expect(announced).toMatchObject([{ version: 1, config: { name: 'demo' } }]);
+  });
+
+  it('calls an account unknown only where the books say so', async () => {
+    const usage = (account: string) =>
+      new UsageHandler(handler).usage(account, { per: 'day', integration: null, from: null, to: null }, store);
+    let rebuilt = (): void => undefined;
+    beforeLoad = () => new Promise((resolve) => (rebuilt = resolve));
+    const rebuilding = handler.rebuildAll();
+    expect(await usage('demo')).toMatchObject({ answer: 'unavailable' });
+    rebuilt();
+    await rebuilding;
+    expect(await usage('demo')).toMatchObject({ answer: 'usage' });
+    expect(await usage('other')).toMatchObject({ answer: 'rejected', code: 'unknown_account' });
+  });
+});

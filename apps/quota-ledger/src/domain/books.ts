@@ -36,6 +36,11 @@ export interface LimitBook {
   readonly whole: Counter;
   /** For limits of a ticket or user: one counter for each that a call named. */
   readonly byKey: Map<string, Counter>;
+  /**
+   * Calls charged in the latest such window only because the CRM's own maximum is smaller than ours. Rebuilt books don't
+   * know it: then they may count what is still missing as foreign calls, but charge no less.
+   */
+  withheld: { readonly startsAt: number; readonly calls: number };
 }
 
 export interface Hold {
@@ -96,7 +101,8 @@ export function openBooks(versions: readonly AccountVersion[]): AccountBooks {
         const max = then.find(({ name }) => name === limit.name)?.max;
         return max === undefined ? [] : [{ since: appliedAt, max }];
       });
-      return { limit, maxima, whole: counterFor(limit, maxSinceOf(maxima)), byKey: new Map<string, Counter>() };
+      const whole = counterFor(limit, maxSinceOf(maxima));
+      return { limit, maxima, whole, byKey: new Map<string, Counter>(), withheld: { startsAt: -1, calls: 0 } };
     }),
     holds: holds.map((limit) => ({ limit, taken: new Map(), closedUntil: 0 })),
     open: new Map(),

@@ -79,6 +79,7 @@ export class LedgerChanges {
       this.grantsMade.size === 0 &&
       this.grantsChanged.size === 0 &&
       this.eventsByKey.size === 0 &&
+      this.foreign.length === 0 &&
       this.holdsReleased.length === 0
     );
   }

@@ -1,5 +1,5 @@
 import type { IntegrationName, Observed, ObserveRequest } from '#contracts';
-import { type AccountBooks, bucketsAt, counterOf, type HoldBook, limitsFor } from './books.js';
+import { type AccountBooks, bucketsAt, counterOf, type HoldBook, type LimitBook, limitsFor } from './books.js';
 import type { Counter } from './counter.js';
 import type { Grant } from './grant.js';
 import { FOREIGN, type LedgerChanges } from './ledger-changes.js';
@@ -73,8 +73,10 @@ function closeRefusing(evidence: Evidence): Closed {
   const accountWide = told.length > 0 || ACCOUNT_REFUSAL.test(refusal);
   if (exhausted.length > 0 && !ACCOUNT_REFUSAL.test(refusal)) return exhausted.flatMap((book) => close(evidence, book));
   if (!accountWide) return [];
-  // The refusal speaks of a minute; longer limits of the account (a day of one's own) are not what refused.
-  const shortest = whole.toSorted((a, b) => a.limit.lengthMs - b.limit.lengthMs)[0];
+  // The refusal speaks of a limit that the CRM keeps, of which it tells in headers at other times; limits of one's own (a
+  // second, a day) are not what refused. Of several it is the shortest, as the refusal speaks of a minute.
+  const kept = whole.filter(({ limit }) => limit.headers.remaining.length > 0);
+  const shortest = (kept.length > 0 ? kept : whole).toSorted((a, b) => a.limit.lengthMs - b.limit.lengthMs)[0];
   return (told.length > 0 ? told : shortest ? [shortest] : []).flatMap((book) => close(evidence, book));
 }
 
@@ -123,11 +125,12 @@ function closeJobs({ books, integration, request, nowMs, answeredAt, changes }: 
 }
 
 /**
- * Less left at the CRM than by our own count: the difference is somebody else's. Our count holds every call that might
- * be under way, so the difference is the least that can be foreign. Near an edge it isn't clear which window the headers
- * speak of: then nothing is concluded.
+ * Less left at the CRM than by our own count: the difference is somebody else's, but for what the CRM's own maximum is
+ * smaller than ours. Our count holds every call that might be under way, so it is the least that can be foreign. Where the
+ * answer may have come in another window, as its telling was on its way for some time or an edge is near, nothing is concluded.
  */
 function chargeForeign({ books, request, answeredAt, nowMs, changes }: Evidence): void {
+  const answeredFrom = Math.floor(answeredAt - books.timing.transitMs / books.config.crm.timeScale);
   let counted = false;
   for (const book of limitsFor(books, request.kind)) {
     if (book.limit.scope === 'ticket' || book.limit.scope === 'user') continue;
@@ -136,10 +139,14 @@ function chargeForeign({ books, request, answeredAt, nowMs, changes }: Evidence)
     const counter: Counter = book.whole;
     const startsAt = counter.windowStartAt(answeredAt);
     if (startsAt === null || counter.windowStartAt(nowMs) !== startsAt) continue;
-    const calls = counter.standing(answeredAt).remaining - told.remaining;
-    if (calls <= 0) continue;
-    counter.addForeign(calls, answeredAt);
-    changes.foreign.push({ account: books.name, limit: book.limit.name, at: answeredAt, calls });
+    if (counter.windowStartAt(answeredFrom) !== startsAt) continue;
+    const { max, remaining } = counter.standing(answeredAt);
+    const missing = remaining - told.remaining;
+    if (missing <= 0) continue;
+    counter.addForeign(missing, answeredAt);
+    changes.foreign.push({ account: books.name, limit: book.limit.name, at: answeredAt, calls: missing });
+    const calls = missing - withhold(book, startsAt, missing, max - (told.max ?? max));
+    if (calls === 0) continue;
     // Of one call that several limits count, only one use is to be counted.
     if (book.limit.scope === 'account' && !counted) {
       const { minute, day } = bucketsAt(books.timing, answeredAt);
@@ -148,4 +155,12 @@ function chargeForeign({ books, request, answeredAt, nowMs, changes }: Evidence)
     }
     changes.event(books.name, FOREIGN, 'foreign', { limit: book.limit.name, windowStartsAt: startsAt, calls });
   }
+}
+
+/** Of what is missing, how much the CRM's smaller maximum explains that it hasn't explained in this window before. */
+function withhold(book: LimitBook, startsAt: number, missing: number, smallerBy: number): number {
+  const before = book.withheld.startsAt === startsAt ? book.withheld.calls : 0;
+  const calls = Math.max(0, Math.min(missing, smallerBy - before));
+  book.withheld = { startsAt, calls: before + calls };
+  return calls;
 }

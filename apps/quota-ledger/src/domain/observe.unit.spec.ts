@@ -103,4 +103,43 @@ describe('observe', () => {
     see(books, { headers: { 'x-rate-limit-remaining': '1' }, answeredAgoMs: 30_000 }, 'ccai', changes);
     expect(changes.isEmpty()).toBe(true);
   });
+
+  it('concludes nothing where the answer may have come in the window before', () => {
+    const headers = { 'x-rate-limit': '200', 'x-rate-limit-remaining': '1' };
+    const told = (timeScale: number, nowMs: number): boolean => {
+      const changes = new LedgerChanges();
+      const books = demoBooks([], { timeScale });
+      const request = { grantId: null, kind: 'other' as const, status: 200, headers, answeredAgoMs: 0 };
+      observe(books, 'ccai', null, request, { nowMs, heldMs: 0 }, changes);
+      return !changes.isEmpty();
+    };
+    expect([2_000, 6_000, 7_000].map((ms) => told(1, MINUTE_START + ms))).toEqual([false, false, true]);
+    expect([500, 1_000].map((ms) => told(10, MINUTE_START + ms))).toEqual([false, true]);
+  });
+
+  it('takes a maximum smaller than ours for what it is, and counts only what others used as theirs', () => {
+    const books = demoBooks();
+    const changes = new LedgerChanges();
+    granted(ask(books, NOW));
+    see(books, { headers: { 'x-rate-limit': '100', 'x-rate-limit-remaining': '99' } }, 'ccai', changes);
+    expect(standings(books, NOW, 'other')[0]).toMatchObject({ remaining: 99 });
+    expect([...changes.minutes.values()]).toEqual([]);
+    expect(changes.isEmpty()).toBe(false);
+    see(books, { headers: { 'x-rate-limit': '100', 'x-rate-limit-remaining': '92' } }, 'ccai', changes);
+    expect(standings(books, NOW, 'other')[0]).toMatchObject({ remaining: 92 });
+    expect([...changes.minutes.values()]).toMatchObject([{ integration: '(foreign)', used: 7 }]);
+  });
+
+  it('charges nothing to a share smaller than the maximum while the CRM has more left than it', () => {
+    const books = demoBooks([{ max: 50 }]);
+    const changes = new LedgerChanges();
+    see(books, { headers: { 'x-rate-limit': '200', 'x-rate-limit-remaining': '120' } }, 'ccai', changes);
+    expect(changes.isEmpty()).toBe(true);
+  });
+
+  it('closes, where a refusal names no limit, the one that the CRM tells of in its headers', () => {
+    const books = demoBooks([{ name: 'second', max: 5, lengthMs: 1_000 }]);
+    const refusal = ACCOUNT_REFUSAL.refusal;
+    expect(see(books, { status: 429, refusal }).map(({ limit }) => limit)).toEqual(['minute']);
+  });
 });

@@ -8,6 +8,7 @@ import { AccountWriter } from './account.writer.js';
 import { CallMaker } from './call.maker.js';
 import type { CrmWriterSettings } from './crm-writer.settings.js';
 import { CLOCK, CRM_FACTORY, LOG, OWNERSHIP, QUOTA_CLIENT, SETTINGS, WRITE_STORE } from './crm-writer.tokens.js';
+import { PlaceReturner } from './place.returner.js';
 import type { QuotaClient } from './quota.client.js';
 import type { WriteStore } from './write.store.js';
 import type { Crm } from './zendesk/crm.js';
@@ -135,7 +136,8 @@ export class AccountWriters {
       const bounds = { maxCallsInFlight, maxSubmissionsInFlight };
       running.writer = new AccountWriter({ ...shared, config, store, maker, bounds });
       log.info('writing an account', { account: config.name, version: running.version, batching: config.batching });
-      await running.writer.run();
+      const places = new PlaceReturner({ account: config.name, store, quota, clock, log, ended });
+      await Promise.all([running.writer.run(), places.run()]);
     } finally {
       await crm.close();
       await ownership.release();

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { systemClock } from '#clock';
+import { silentLog } from '#telemetry';
 import { openPostgres, poolOf } from '#postgres';
 import { type TestPostgres, testPostgres } from '../../../test/support/servers.js';
 import { config, ticket } from '../test/commands.js';
@@ -8,6 +9,7 @@ import { type RunningWriter, startWriter } from '../test/running-writer.js';
 import { SmallCrm } from '../test/small-crm.js';
 import { ENTITIES } from './entities/entities.js';
 import { MIGRATIONS } from './migrations/migrations.js';
+import { PlaceReturner } from './place.returner.js';
 import { PostgresWriteStore } from './postgres.write-store.js';
 
 describe('writing by jobs', () => {
@@ -36,7 +38,9 @@ describe('writing by jobs', () => {
   });
 
   beforeEach(async () => {
-    await sql('TRUNCATE crm_writer.call, crm_writer.interaction, crm_writer.outbox, crm_writer.read_count CASCADE');
+    await sql(
+      'TRUNCATE crm_writer.asked, crm_writer.call, crm_writer.interaction, crm_writer.outbox, crm_writer.read_count CASCADE',
+    );
     store = new PostgresWriteStore(poolOf(dataSource), systemClock);
     crm = new SmallCrm();
     baseUrl = await crm.listen();
@@ -94,5 +98,73 @@ describe('writing by jobs', () => {
     await untilAll('done', 4);
     expect(crm.jobs.size).toBe(1);
     expect(crm.tickets.size).toBe(4);
+  });
+
+  const returnerOf = ({ quota }: RunningWriter): PlaceReturner => {
+    const ended = new AbortController().signal;
+    return new PlaceReturner({ account: 'acme', store, quota, clock: systemClock, log: silentLog, ended });
+  };
+
+  it('gives the place back of a writer that died between the grant and the claim', async () => {
+    await store.takeIn([ticket('call-1'), ticket('call-2')]);
+    let granted = false;
+    const dying = startWriter(config(baseUrl, { batching: 'always' }), store, {}, (seams) => ({
+      ...seams,
+      store: new Proxy(seams.store, {
+        get: (from, name): unknown => {
+          if (name === 'claim') {
+            granted = true;
+            return () => new Promise(() => undefined);
+          }
+          const member = from[name as keyof typeof from];
+          return typeof member === 'function' ? member.bind(from) : member;
+        },
+      }),
+    }));
+    await until('granted', () => granted);
+    await dying.abandon();
+    const [[grantId]] = [...dying.quota.grants] as [[string, unknown]];
+    const places = returnerOf(dying);
+    dying.quota.away = true;
+    expect(await places.returnLeft(0)).toBe(0);
+    dying.quota.away = false;
+    expect(await places.returnLeft(0)).toBe(1);
+    expect(dying.quota.released).toEqual([`hold-${grantId}`]);
+    expect(dying.quota.grants.get(grantId)?.settled).toBe('returned');
+    expect(await places.returnLeft(0)).toBe(0);
+  });
+
+  it('leaves no request behind that was claimed, and none to be claimed that is being given back', async () => {
+    await startWith(3);
+    await untilAll('done', 3);
+    expect(await sql('SELECT request_id FROM crm_writer.asked')).toEqual([]);
+    const place = { requestId: 'r1', kind: 'tickets.create_many', priority: 'live' } as const;
+    expect(await store.askForPlace('acme', place)).toBe(true);
+    expect(await store.askForPlace('acme', place)).toBe(true);
+    expect(await store.takePlacesLeft('acme', 60_000, 10)).toEqual([]);
+    expect(await store.takePlacesLeft('acme', 0, 10)).toEqual([place]);
+    expect(await store.askForPlace('acme', place)).toBe(false);
+  });
+
+  it('asks under the same id again where the ledger gave no answer', async () => {
+    await store.takeIn([ticket('call-1'), ticket('call-2')]);
+    const ids: (string | undefined)[] = [];
+    running = startWriter(config(baseUrl, { batching: 'always' }), store, {}, (seams) => ({
+      ...seams,
+      quota: new Proxy(seams.quota, {
+        get: (from, name): unknown => {
+          const member = from[name as keyof typeof from];
+          if (name !== 'acquire') return member.bind(from);
+          return async (...[account, wanted]: Parameters<typeof from.acquire>) => {
+            ids.push(wanted.requestId);
+            const acquired = await from.acquire(account, wanted);
+            return ids.length < 3 ? { acquired: 'silent', retryInMs: 20 } : acquired;
+          };
+        },
+      }),
+    }));
+    await untilAll('done', 2);
+    expect(ids.slice(0, 3)).toEqual([expect.any(String), ids[0], ids[0]]);
+    expect([...running.quota.grants.values()].filter(({ kind }) => kind === 'tickets.create_many')).toHaveLength(1);
   });
 });

@@ -1,3 +1,4 @@
+import type { CallKind } from '#contracts';
 import type { CallEnd, MadeCall } from './call.maker.js';
 import { type EffectInput, effectOfItem, effectOfVerdict, type ItemEffect } from './domain/effect.js';
 import {
@@ -26,17 +27,23 @@ const LIST_AGAIN_MS = 5_000;
 
 /** Writes up to 100 interactions by one call, whose effect comes later: a job at the CRM that is polled. */
 export class BatchWriter {
+  /** Requests for a place that came to nothing, to be made again: as many as there were submissions at once. */
+  readonly #asked = new Map<string, CallKind>();
+
   constructor(private readonly tools: WriterTools) {}
 
   /** Submits a planned job. */
-  submit(call: PlannedCall, callId: string): Promise<CallEnd> {
+  async submit(call: PlannedCall, callId: string): Promise<CallEnd> {
     const { account, store, maker } = this.tools;
     const commands = call.items.reduce((sum, { commandIds }) => sum + commandIds.length, 0);
+    const requestId = await this.#askForPlace(call);
     return maker.make({
       callId,
       kind: call.kind,
       keys: [],
       priority: call.priority,
+      requestId,
+      ungranted: () => this.#asked.set(requestId, call.kind),
       effect: true,
       about: { writer: 'batch', items: call.items.length, commands },
       claim: async (grant, underWayForMs) => {
@@ -44,10 +51,26 @@ export class BatchWriter {
         const { kind, priority, items } = call;
         const { grantId, holdIds } = grant;
         const claim = { account, callId, kind, writer: 'batch', priority, grantId, holdIds, request, items } as const;
-        return (await store.claim({ ...claim, underWayForMs })) ? request : null;
+        return (await store.claim({ ...claim, requestId, underWayForMs })) ? request : null;
       },
       record: (made) => this.#recordSubmission(call, callId, made),
     });
+  }
+
+  /**
+   * Notes the request before it is made: a place that was granted to a request nobody remembers would stay taken for ever. One that
+   * got no grant, or no answer, is made again under the same id, which finds the grant where there is one.
+   */
+  async #askForPlace({ kind, priority }: PlannedCall): Promise<string> {
+    const { account, store, newId } = this.tools;
+    for (const [requestId, of] of this.#asked) {
+      if (of !== kind) continue;
+      this.#asked.delete(requestId);
+      if (await store.askForPlace(account, { requestId, kind, priority })) return requestId;
+    }
+    const requestId = newId();
+    await store.askForPlace(account, { requestId, kind, priority });
+    return requestId;
   }
 
   async #recordSubmission(call: PlannedCall, callId: string, made: MadeCall): Promise<void> {

@@ -13,6 +13,7 @@ import { PostgresWriteStore } from './postgres.write-store.js';
 
 /** Where a writer meets the outside with an effect: a crash is tried before each. */
 const EFFECTS = new Set<string | symbol>([
+  'askForPlace',
   'claim',
   'claimAgain',
   'claimContact',

@@ -21,13 +21,17 @@ export class SimulatedQuotaClient implements QuotaClient {
   /** True = doesn't answer, as a ledger that is away. */
   away = false;
   #window = -1;
+  /** What requests got that carried an id: the same again. */
+  readonly #granted = new Map<string, Acquired>();
   #used = 0;
 
   constructor(private readonly options: SimulatedQuotaOptions) {}
 
-  acquire(_account: AccountName, { kind }: CallWanted): Promise<Acquired> {
+  acquire(_account: AccountName, { kind, requestId }: CallWanted): Promise<Acquired> {
     const { clock, newId, callsPerWindow = Infinity, windowMs = 60_000, validForMs = 10_000 } = this.options;
     if (this.away) return Promise.resolve({ acquired: 'silent', retryInMs: 50 });
+    const known = requestId === undefined ? undefined : this.#granted.get(requestId);
+    if (known) return Promise.resolve(known);
     const nowMs = clock.monotonicMs();
     const window = Math.floor(nowMs / windowMs);
     if (window !== this.#window) {
@@ -47,7 +51,9 @@ export class SimulatedQuotaClient implements QuotaClient {
       ? [{ limit: 'minute', max: callsPerWindow, remaining: callsPerWindow - this.#used, resetsInMs }]
       : [];
     const grant = { grantId, holdIds, remaining, notBeforeMonoMs: nowMs, validUntilMonoMs: nowMs + validForMs };
-    return Promise.resolve({ acquired: 'granted', grant });
+    const acquired: Acquired = { acquired: 'granted', grant };
+    if (requestId !== undefined) this.#granted.set(requestId, acquired);
+    return Promise.resolve(acquired);
   }
 
   settle(_account: AccountName, grantId: string, settlement: Settlement): Promise<boolean> {

@@ -46,7 +46,7 @@ export class SingleWriter {
         const { kind, priority, items } = call;
         const { grantId, holdIds } = grant;
         const claim = { account, callId, kind, writer: 'single', priority, grantId, holdIds, request, items } as const;
-        return (await store.claim({ ...claim, underWayForMs })) ? request : null;
+        return (await store.claim({ ...claim, requestId: null, underWayForMs })) ? request : null;
       },
       record: (made) => this.#record(callId, 1, stored, made),
     });

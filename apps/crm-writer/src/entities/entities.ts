@@ -1,3 +1,4 @@
+import { AskedEntity } from './asked.entity.js';
 import { CallEntity } from './call.entity.js';
 import { ContactEntity } from './contact.entity.js';
 import { InteractionEntity } from './interaction.entity.js';
@@ -14,6 +15,7 @@ export const ENTITIES = [
   CallEntity,
   ItemEntity,
   JobEntity,
+  AskedEntity,
   ContactEntity,
   OutboxEntity,
   ReadCountEntity,

@@ -32,6 +32,10 @@ export interface WantedCall {
   readonly kind: CallKind;
   readonly keys: readonly CallKey[];
   readonly priority: Priority;
+  /** Names the request to the ledger, for one that was noted before; left out = a new one. */
+  readonly requestId?: string;
+  /** Told where that request got no grant, or no answer: it may be made again. */
+  readonly ungranted?: () => void;
   /** Does it change something at the CRM? */
   readonly effect: boolean;
   /** Facts for the log line; no customer's text. */
@@ -96,6 +100,9 @@ const DEFAULT_WAIT_MS = { account: 10_000, endpoint: 10_000, edge: 30_000, jobs:
 const LEAST_RETRY_MS = 20;
 /** The ledger won't ever grant it like this: a mistake of this release or of the configuration. */
 const REJECTED_RETRY_MS = 10_000;
+/** After grants that were too old when they were to be used. */
+const FIRST_LATE_WAIT_MS = 50;
+const LONGEST_LATE_WAIT_MS = 5_000;
 /** What of a refusal's body is handed to the ledger. */
 const REFUSAL_TEXT_BYTES = 256;
 
@@ -105,6 +112,7 @@ const REFUSAL_TEXT_BYTES = 256;
  */
 export class CallMaker {
   #gate: AccountGate = OPEN_GATE;
+  #lateInARow = 0;
   readonly #standings = new Map<string, { readonly standing: LimitStanding; readonly atMs: number }>();
 
   constructor(private readonly options: CallMakerOptions) {}
@@ -133,16 +141,21 @@ export class CallMaker {
     const { account, quota, clock } = this.options;
     const begunMonoMs = clock.monotonicMs();
     const acquired = await quota.acquire(account, call);
-    if (acquired.acquired !== 'granted') return this.#notGranted(call, acquired);
+    if (acquired.acquired !== 'granted') {
+      call.ungranted?.();
+      return this.#notGranted(call, acquired);
+    }
     const { grant } = acquired;
     for (const standing of grant.remaining)
       this.#standings.set(standing.limit, { standing, atMs: clock.monotonicMs() });
     const claimed = await this.#claim(call, grant);
-    if (claimed === 'changed' || claimed === 'unrecorded') {
+    if (claimed === 'changed' || claimed === 'unrecorded' || claimed === 'late') {
       void quota.settle(account, grant.grantId, { settled: 'returned' });
       // Nothing was sent, so no job will ever give them back.
       if (grant.holdIds.length > 0) void quota.release(account, grant.holdIds);
-      return claimed;
+      if (claimed !== 'late') return claimed;
+      this.#tooLate(call.kind, clock.monotonicMs());
+      return 'held';
     }
     const answer = await this.#send(claimed, grant);
     const underWayForMs = Math.max(0, this.#underWayUntilMonoMs(grant) - clock.monotonicMs());
@@ -185,12 +198,13 @@ export class CallMaker {
     }
   }
 
-  async #claim(call: WantedCall, grant: HeldGrant): Promise<StoredRequest | 'changed' | 'unrecorded'> {
+  async #claim(call: WantedCall, grant: HeldGrant): Promise<StoredRequest | 'changed' | 'unrecorded' | 'late'> {
     const { clock, ended, log, account } = this.options;
     try {
       const waitMs = grant.notBeforeMonoMs - clock.monotonicMs();
       if (waitMs > 0) await clock.sleep(waitMs, ended);
-      if (ended.aborted || clock.monotonicMs() > grant.validUntilMonoMs) return 'changed';
+      if (ended.aborted) return 'changed';
+      if (clock.monotonicMs() > grant.validUntilMonoMs) return 'late';
       const underWayForMs = this.#underWayUntilMonoMs(grant) - clock.monotonicMs();
       return (await call.claim(grant, underWayForMs)) ?? 'changed';
     } catch (error) {
@@ -206,9 +220,15 @@ export class CallMaker {
   }
 
   async #send(request: StoredRequest, grant: HeldGrant): Promise<CrmAnswer> {
-    const { crm, ended, requestTimeoutMs } = this.options;
+    const { crm, ended, requestTimeoutMs, clock, log, account } = this.options;
     if (ended.aborted) return { answer: 'lost', reason: 'too_late', maybeArrived: false, sentAtMonoMs: null };
-    return crm.send(request, { notAfterMonoMs: grant.validUntilMonoMs, timeoutMs: requestTimeoutMs });
+    try {
+      return await crm.send(request, { notAfterMonoMs: grant.validUntilMonoMs, timeoutMs: requestTimeoutMs });
+    } catch (error) {
+      // It never does; if it did, bytes may have left, and what was claimed must not stay without an answer.
+      log.error('the door to the CRM broke', { account, error });
+      return { answer: 'lost', reason: 'connection_lost', maybeArrived: true, sentAtMonoMs: clock.monotonicMs() };
+    }
   }
 
   /** Also moves the gate: what the answer says of the CRM as a whole. */
@@ -217,11 +237,11 @@ export class CallMaker {
     if (answer.answer === 'lost') {
       // Too much of an answer is an answer all the same: it says nothing against the CRM.
       const own = !isFailing(this.#gate) || answer.reason === 'answer_too_large';
-      if (answer.reason === 'answer_too_large') this.#gate = opened(this.#gate);
-      else if (answer.reason !== 'too_late') this.#failed(nowMs, null);
+      this.#moveGateForLost(call.kind, answer.reason, nowMs);
       if (!answer.maybeArrived) return { made: 'unsent', reason: answer.reason };
       return { made: 'lost', reason: answer.reason, own, underWayForMs };
     }
+    this.#lateInARow = 0;
     const verdict = judgeResponse(answer.response, call.effect);
     const ofTicket = this.#limitOfOneTicket(verdict);
     if (ofTicket)
@@ -236,6 +256,34 @@ export class CallMaker {
     const own = !isFailing(this.#gate);
     this.#moveGate(call.kind, verdict, nowMs);
     return { made: 'answered', response: answer.response, raw: answer.raw, verdict, own, underWayForMs };
+  }
+
+  #moveGateForLost(kind: CallKind, reason: Extract<CrmAnswer, { answer: 'lost' }>['reason'], nowMs: number): void {
+    switch (reason) {
+      case 'too_late':
+        this.#tooLate(kind, nowMs);
+        return;
+      case 'answer_too_large':
+        this.#gate = opened(this.#gate);
+        return;
+      case 'credential_unavailable':
+        this.#gate = closed(this.#gate, nowMs + CREDENTIAL_PROBE_MS / this.options.timeScale, reason);
+        return;
+      case 'not_connected':
+      case 'timeout':
+      case 'connection_lost':
+        this.#failed(nowMs, null);
+        return;
+      default:
+        reason satisfies never;
+    }
+  }
+
+  /** Permission was too old when it was to be used: this process or its store is slow, and asking at once makes it no faster. */
+  #tooLate(kind: CallKind, nowMs: number): void {
+    this.#lateInARow += 1;
+    const waitMs = Math.min(FIRST_LATE_WAIT_MS * 2 ** (this.#lateInARow - 1), LONGEST_LATE_WAIT_MS);
+    this.#gate = closedKinds(this.#gate, [kind], nowMs + waitMs);
   }
 
   /** A limit counted for each ticket or user holds back that one alone: its write waits, at no cost to itself or others. */
@@ -269,8 +317,13 @@ export class CallMaker {
       case 'done':
       case 'followUp':
       case 'duplicate':
+        this.#gate = opened(this.#gate);
+        return;
       case 'park':
         this.#gate = opened(this.#gate);
+        // What the credential may not do with users isn't one contact's own: it is tried again after a while.
+        if (verdict.code === 'crm_forbidden' && kind.startsWith('users.'))
+          this.#gate = closedKinds(this.#gate, [kind], nowMs + CREDENTIAL_PROBE_MS / timeScale);
         return;
       default:
         return verdict satisfies never;

@@ -20,7 +20,14 @@ export type CrmAnswer =
     }
   | {
       readonly answer: 'lost';
-      readonly reason: 'too_late' | 'not_connected' | 'timeout' | 'connection_lost' | 'answer_too_large';
+      readonly reason:
+        | 'too_late'
+        | 'not_connected'
+        | 'timeout'
+        | 'connection_lost'
+        | 'answer_too_large'
+        /** The secret can't be read (any more): nothing was sent. */
+        | 'credential_unavailable';
       /** False only where certainly no byte left this machine. */
       readonly maybeArrived: boolean;
       readonly sentAtMonoMs: number | null;

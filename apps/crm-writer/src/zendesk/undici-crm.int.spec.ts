@@ -18,6 +18,7 @@ const get: StoredRequest = { method: 'GET', path: '/api/v2/x?y=1', body: null, i
 describe('the door to Zendesk', () => {
   let server: Server | null = null;
   let crm: UndiciCrm | null = null;
+  let secret = (): string => 'secret';
 
   afterEach(async () => {
     await crm?.close();
@@ -25,6 +26,7 @@ describe('the door to Zendesk', () => {
     await new Promise((resolve) => (server ? server.close(resolve) : resolve(null)));
     server = null;
     crm = null;
+    secret = () => 'secret';
   });
 
   async function open(
@@ -39,7 +41,7 @@ describe('the door to Zendesk', () => {
       crm: account,
       clock: systemClock,
       userAgent: 'sluice/1',
-      secret: () => 'secret',
+      secret: () => secret(),
       maxConnections: more.maxConnections ?? 4,
     });
     return crm;
@@ -48,6 +50,24 @@ describe('the door to Zendesk', () => {
   const soon = (): { notAfterMonoMs: number; timeoutMs: number } => ({
     notAfterMonoMs: systemClock.monotonicMs() + 2_000,
     timeoutMs: 1_000,
+  });
+
+  it('sends nothing, and says so, where the secret can’t be read', async () => {
+    let requests = 0;
+    const door = await open((_req, res) => {
+      requests += 1;
+      res.end();
+    });
+    secret = () => {
+      throw new Error('gone');
+    };
+    expect(await door.send(post, soon())).toEqual({
+      answer: 'lost',
+      reason: 'credential_unavailable',
+      maybeArrived: false,
+      sentAtMonoMs: null,
+    });
+    expect(requests).toBe(0);
   });
 
   it('sends the bytes with credentials, key and name', async () => {

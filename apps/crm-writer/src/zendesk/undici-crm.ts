@@ -44,16 +44,22 @@ export class UndiciCrm implements Crm {
   }
 
   send(request: StoredRequest, sending: Sending): Promise<CrmAnswer> {
-    return new Promise((resolve) =>
-      new Exchange(this.#options.clock, sending, resolve).begin(this.#pool, this.#optionsOf(request)),
-    );
+    let authorization: string;
+    try {
+      authorization = this.#authorization();
+    } catch {
+      const lost = { answer: 'lost', maybeArrived: false, sentAtMonoMs: null } as const;
+      return Promise.resolve({ ...lost, reason: 'credential_unavailable' });
+    }
+    const options = this.#optionsOf(request, authorization);
+    return new Promise((resolve) => new Exchange(this.#options.clock, sending, resolve).begin(this.#pool, options));
   }
 
   async close(): Promise<void> {
     await this.#pool.destroy();
   }
 
-  #optionsOf({ method, path, body, idempotencyKey }: StoredRequest) {
+  #optionsOf({ method, path, body, idempotencyKey }: StoredRequest, authorization: string) {
     const { crm, userAgent } = this.#options;
     return {
       method,
@@ -61,7 +67,7 @@ export class UndiciCrm implements Crm {
       body: body === null ? null : Buffer.from(body),
       headers: {
         accept: 'application/json',
-        authorization: this.#authorization(),
+        authorization,
         'user-agent': userAgent,
         ...(body === null ? {} : { 'content-type': 'application/json' }),
         ...(idempotencyKey === null ? {} : { 'idempotency-key': idempotencyKey }),

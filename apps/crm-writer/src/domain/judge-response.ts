@@ -102,7 +102,9 @@ function judgeTooMany(response: CrmResponse): Verdict {
 
 function judgeInvalid(response: CrmResponse, error: ErrorFound): Verdict {
   if (isClosed(error.details)) return { verdict: 'followUp' };
-  const duplicates = error.details.filter(({ error: name }) => name === 'DuplicateValue').map(({ field }) => field);
+  const duplicates = error.details
+    .filter(({ error: name }) => name === 'DuplicateValue')
+    .map(({ field }) => fieldOf(field));
   if (duplicates.length > 0) return { verdict: 'duplicate', fields: [...new Set(duplicates)] };
   return park('crm_invalid', error.text);
 }
@@ -139,15 +141,16 @@ function errorOf(body: ResponseBody): ErrorFound {
   const { error, errors, details } = body.value;
   const found = detailsOf(details);
   if (typeof error === 'string') {
-    const reasons = found.map(({ field, error: name }) => `${field} ${name}`).join(', ');
-    return { code: error, text: reasons === '' ? error : `${error}: ${reasons}`, details: found };
+    const code = nameOf(error);
+    const reasons = found.map(({ field, error: name }) => `${fieldOf(field)} ${nameOf(name) ?? 'Invalid'}`).join(', ');
+    return { code, text: [code ?? 'refused', ...(reasons === '' ? [] : [reasons])].join(': '), details: found };
   }
-  if (isRecord(error)) return { code: null, text: textAt(error, 'title') ?? 'refused', details: found };
+  if (isRecord(error)) return { code: null, text: nameOf(textAt(error, 'title')) ?? 'refused', details: found };
   const first: unknown = Array.isArray(errors) ? errors[0] : undefined;
   if (isRecord(first))
     return {
-      code: textAt(first, 'code'),
-      text: textAt(first, 'title') ?? textAt(first, 'code') ?? 'refused',
+      code: nameOf(textAt(first, 'code')),
+      text: nameOf(textAt(first, 'title')) ?? nameOf(textAt(first, 'code')) ?? 'refused',
       details: found,
     };
   return { code: null, text: 'no readable reason', details: found };
@@ -197,6 +200,16 @@ const LONGEST_TOLD_WAIT_MS = 86_400_000;
 function secondsOf(value: string | undefined): number | null {
   if (value === undefined || !/^\s*\d+(\.\d+)?\s*$/.test(value)) return null;
   return Math.min(Number(value) * 1_000, LONGEST_TOLD_WAIT_MS);
+}
+
+/** Names of errors as Zendesk gives them; anything else may be somebody's text, and that isn't told on. */
+function nameOf(text: string | null): string | null {
+  return text !== null && /^[A-Za-z]{1,60}$/.test(text) ? text : null;
+}
+
+/** Fields by the names that the API knows; others (a custom field's title) may be somebody's text. */
+function fieldOf(text: string): string {
+  return /^[a-z][a-z0-9_.]{0,59}$/.test(text) ? text : 'a field';
 }
 
 function snake(text: string): string {

@@ -173,6 +173,16 @@ describe('judging an answer to a write', () => {
     expect(JSON.stringify(verdict)).not.toContain('someone');
   });
 
+  it.each<[number, ResponseBody]>([
+    [400, json({ error: 'someone’s text' })],
+    [503, json({ error: 'someone’s text' })],
+    [400, json({ errors: [{ code: 'someone said', title: 'someone said' }] })],
+    [422, json({ error: 'RecordInvalid', details: { 'someone’s field': [{ error: 'someone’s text' }] } })],
+    [422, json({ error: { title: 'someone’s text', message: '' } })],
+  ])('tells on names of errors only, at %i', (status, body) => {
+    expect(JSON.stringify(judge(answer(status, body)))).not.toContain('someone');
+  });
+
   it('does not believe a nonsensical wait', () => {
     expect(judge(answer(503, text(''), { 'retry-after': 'Wed, 21 Oct 2026 07:28:00 GMT' }))).toMatchObject({
       waitMs: null,

@@ -9,7 +9,7 @@ export class Writes1763800000000 implements MigrationInterface {
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    for (const table of ['read_count', 'outbox', 'contact', 'job', 'item', 'write', 'interaction', 'call'])
+    for (const table of ['read_count', 'outbox', 'contact', 'asked', 'job', 'item', 'write', 'interaction', 'call'])
       await runner.query(`DROP TABLE ${table}`);
   }
 }
@@ -69,6 +69,7 @@ const UP = [
   )`,
   `CREATE INDEX interaction_next ON interaction (account, (ticket_id IS NULL), priority, since, interaction_id)
     WHERE runnable AND busy_call_id IS NULL`,
+  `CREATE INDEX interaction_not_before ON interaction (account, not_before) WHERE runnable AND busy_call_id IS NULL`,
   `CREATE INDEX interaction_oldest ON interaction (account, since) WHERE waiting > 0`,
   `CREATE INDEX interaction_busy_contact ON interaction (account, contact_key) WHERE busy_call_id IS NOT NULL`,
   `CREATE INDEX interaction_busy_ticket ON interaction (account, ticket_id) WHERE busy_call_id IS NOT NULL`,
@@ -150,6 +151,16 @@ const UP = [
     PRIMARY KEY (account, job_id)
   )`,
   `CREATE INDEX job_running ON job (account, poll_at) WHERE NOT over`,
+
+  `CREATE TABLE asked (
+    request_id text PRIMARY KEY,
+    account text NOT NULL,
+    kind text NOT NULL,
+    priority smallint NOT NULL CHECK (priority BETWEEN 0 AND 2),
+    asked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    given_up boolean NOT NULL DEFAULT false
+  )`,
+  `CREATE INDEX asked_ages ON asked (account, asked_at)`,
 
   `CREATE TABLE contact (
     account text NOT NULL,

@@ -1,6 +1,7 @@
 import type { CallKind } from '#contracts';
 import type { CallEnd, MadeCall } from './call.maker.js';
 import { contactExternalId, type ContactStep, userOfPhone } from './domain/contact.js';
+import { CREDENTIAL_PROBE_MS } from './domain/account-gate.js';
 import { MAX_ATTEMPTS, nextAttempt } from './domain/next-attempt.js';
 import type { PlannedContactStep } from './domain/plan-calls.js';
 import type { WriterTools } from './single.writer.js';
@@ -13,6 +14,9 @@ const KINDS: Readonly<Record<ContactStep, CallKind>> = {
   create: 'users.create',
   adopt: 'users.create_or_update',
 };
+
+/** How long a refusal of a contact holds, the CRM's own time; then its next interaction tries anew. */
+const REFUSED_FOR_MS = 3_600_000;
 
 /** Looks contacts up or makes them, one step a call, and remembers them. */
 export class ContactWriter {
@@ -51,7 +55,8 @@ export class ContactWriter {
     const answer = made.made === 'answered' ? { status: made.response.status, body: made.raw } : null;
     const call = planned.step === 'search' ? null : { callId, sends: 1, answer };
     const becomes = this.#becomes(planned, made);
-    await store.recordContact({ account, call, keys: planned.keys, becomes });
+    const expiresInMs = REFUSED_FOR_MS / this.tools.timeScale;
+    await store.recordContact({ account, call, keys: planned.keys, step: planned.step, becomes, expiresInMs });
   }
 
   #becomes(planned: PlannedContactStep, made: MadeCall): ContactRecord['becomes'] {
@@ -83,6 +88,8 @@ export class ContactWriter {
       case 'followUp':
         return { is: 'refused', code: 'contact_invalid', text: 'refused' };
       case 'park':
+        // The call maker holds back this kind of call as long; others' turn comes first then.
+        if (verdict.code === 'crm_forbidden') return this.#again(planned, CREDENTIAL_PROBE_MS, made.own);
         return { is: 'refused', code: verdict.code.replace(/^crm_/, 'contact_'), text: verdict.text };
       default:
         return verdict satisfies never;

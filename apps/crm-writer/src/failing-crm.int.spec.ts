@@ -117,4 +117,109 @@ describe('the writer of an account whose CRM fails in part', () => {
     await until(isDone('call-3'));
     expect(await stateOf('call-1')).toEqual(['waiting']);
   });
+
+  it('waits, and says why, while the credential can’t be read', async () => {
+    let readable = false;
+    const lost = { answer: 'lost', reason: 'credential_unavailable', maybeArrived: false, sentAtMonoMs: null } as const;
+    start({}, {}, (seams) => ({
+      ...seams,
+      crm: { ...seams.crm, send: (...sent) => (readable ? seams.crm.send(...sent) : Promise.resolve(lost)) },
+    }));
+    await takeIn(ticket('call-1'));
+    await until(() => running.writer.closedFor?.reason === 'credential_unavailable');
+    await until(() => running.quota.grants.size === 3);
+    expect([...running.quota.grants.values()].slice(0, 2)).toMatchObject([
+      { settled: 'returned' },
+      { settled: 'returned' },
+    ]);
+    readable = true;
+    await until(isDone('call-1'));
+    expect(crm.tickets.size).toBe(1);
+  });
+
+  it('keeps what it claimed accountable where the door to the CRM breaks', async () => {
+    let broken = true;
+    start({}, {}, (seams) => ({
+      ...seams,
+      crm: {
+        ...seams.crm,
+        send: (...sent) => (broken ? Promise.reject(new Error('broken')) : seams.crm.send(...sent)),
+      },
+    }));
+    await takeIn(ticket('call-1'));
+    await until(isFailing);
+    broken = false;
+    await until(isDone('call-1'));
+    expect(running.quota.grants.size).toBeLessThan(10);
+  });
+
+  it('backs off where its grants are too old by the time they are to be used', async () => {
+    start({}, { validForMs: -1 });
+    await takeIn(ticket('call-1'));
+    await until(() => running.quota.grants.size >= 2);
+    await systemClock.sleep(500);
+    expect(running.quota.grants.size).toBeLessThan(8);
+  });
+
+  it('waits for the permission to make users, and refuses no contact for want of it', async () => {
+    start();
+    let forbidden = true;
+    crm.fault = ({ path }) =>
+      forbidden && path.includes('/users')
+        ? { status: 403, body: { error: { title: 'Forbidden', message: '' } } }
+        : null;
+    const contact = { ...NOBODY, phone: '+444' };
+    await takeIn(ticket('call-1', { contact }));
+    await until(() => crm.callsTo(/users/).length === 2);
+    forbidden = false;
+    await takeIn(ticket('call-2', { contact }));
+    await until(isDone('call-1'));
+    await until(isDone('call-2'));
+    expect(crm.users).toHaveLength(1);
+  });
+
+  it('knows a contact by every key that it was seen with', async () => {
+    start();
+    for (const [id, part] of [
+      ['chat-1', { userId: 'end_user_5' }],
+      ['call-2', { userId: 'end_user_5', phone: '+333' }],
+      ['call-3', { phone: '+333' }],
+    ] as const) {
+      await takeIn(ticket(id, { contact: { ...NOBODY, ...part } }));
+      await until(isDone(id));
+    }
+    expect(crm.users).toHaveLength(1);
+    expect([...crm.tickets.values()].map(({ requester_id: of }) => of)).toEqual(Array(3).fill(crm.users[0]!.id));
+  });
+
+  it('lets no interaction sleep that gets something to write while another of its writes lapses', async () => {
+    start();
+    await running.stop();
+    const late = comment('call-1', 'late');
+    await store.takeIn([ticket('call-1'), { ...late, data: { ...late.data, notAfter: 1 } }]);
+    const pool = poolOf(dataSource);
+    await pool.query(`UPDATE crm_writer.write SET state = 'superseded', final_at = now() WHERE kind = 'ensureTicket'`);
+    await pool.query(`UPDATE crm_writer.interaction SET ticket_id = 5`);
+    const other = await pool.connect();
+    try {
+      await other.query('BEGIN');
+      await other.query('SELECT FROM crm_writer.interaction FOR NO KEY UPDATE');
+      const lapsing = store.lapse('acme');
+      const blocked = `SELECT FROM pg_stat_activity WHERE application_name = 'failing spec' AND wait_event_type = 'Lock'`;
+      await until(async () => (await pool.query(blocked)).rowCount === 1);
+      await other.query(
+        `INSERT INTO crm_writer.write (command_id, account, interaction_id, kind, action, event_at, event_rank, ordinal,
+                                       priority, policy_version, causation_id)
+         VALUES ('new', 'acme', 'call-1', 'addComment', '{}', 1, 0, 0, 0, 1, 'e')`,
+      );
+      await other.query('UPDATE crm_writer.interaction SET waiting = 2');
+      await other.query('COMMIT');
+      expect(await lapsing).toBe(1);
+    } finally {
+      other.release();
+    }
+    expect((await pool.query('SELECT waiting, runnable FROM crm_writer.interaction')).rows).toEqual([
+      { waiting: 1, runnable: true },
+    ]);
+  });
 });

@@ -9,12 +9,15 @@ import { priorityOfRank, type WaitingInteraction } from './domain/write.js';
 import { abandonSent } from './sql/abandon-sent.js';
 import { addRead } from './sql/add-read.js';
 import { answerCall } from './sql/answer-call.js';
+import { askForPlace } from './sql/ask-for-place.js';
 import { askItemAgain } from './sql/ask-item-again.js';
+import { claimPlace } from './sql/claim-place.js';
 import { closeItems } from './sql/close-items.js';
 import { closeTickets } from './sql/close-tickets.js';
 import { countContactAttempts } from './sql/count-contact-attempts.js';
 import { countWaiting } from './sql/count-waiting.js';
 import { endJob } from './sql/end-job.js';
+import { forgetPlace } from './sql/forget-place.js';
 import { freeContacts } from './sql/free-contacts.js';
 import { freeInteractions } from './sql/free-interactions.js';
 import { insertCall } from './sql/insert-call.js';
@@ -22,7 +25,7 @@ import { insertItems } from './sql/insert-items.js';
 import { insertJob } from './sql/insert-job.js';
 import { insertOutcomes } from './sql/insert-outcomes.js';
 import { insertWrites } from './sql/insert-writes.js';
-import { type EndedWrite, LAPSE_AT_MOST, lapseWrites } from './sql/lapse-writes.js';
+import { type EndedWrite, lapseWrites, selectLapsing } from './sql/lapse-writes.js';
 import { lockCall } from './sql/lock-call.js';
 import { lockInteractions } from './sql/lock-interactions.js';
 import { markHoldsReleased } from './sql/mark-holds-released.js';
@@ -31,6 +34,7 @@ import { occupyContacts } from './sql/occupy-contacts.js';
 import { occupyInteractions } from './sql/occupy-interactions.js';
 import { parkTicketCommand } from './sql/park-ticket-command.js';
 import { refreshInteractions } from './sql/refresh-interactions.js';
+import { rememberContacts } from './sql/remember-contacts.js';
 import { rescheduleJobs } from './sql/reschedule-jobs.js';
 import { resendCall } from './sql/resend-call.js';
 import { saveContact } from './sql/save-contact.js';
@@ -48,10 +52,12 @@ import { selectWaitingWrites, type WaitingRow } from './sql/select-waiting-write
 import { sendWrites } from './sql/send-writes.js';
 import { settleJobLists } from './sql/settle-job-lists.js';
 import { settleWrites, type SettledWrite } from './sql/settle-writes.js';
+import { takePlacesLeft } from './sql/take-places-left.js';
 import { upsertInteractions } from './sql/upsert-interactions.js';
 import type {
   AccountCounts,
   AskedNext,
+  AskedPlace,
   CallRecord,
   CallToSendAgain,
   Claim,
@@ -163,14 +169,28 @@ export class PostgresWriteStore implements WriteStore {
     });
   }
 
+  askForPlace(account: AccountName, place: AskedPlace): Promise<boolean> {
+    return this.#tx((tx) => askForPlace(tx, account, place));
+  }
+
+  takePlacesLeft(account: AccountName, olderThanMs: number, limit: number): Promise<AskedPlace[]> {
+    return this.#tx((tx) => takePlacesLeft(tx, account, olderThanMs, limit));
+  }
+
+  async forgetPlace(requestId: string): Promise<void> {
+    await this.#tx((tx) => forgetPlace(tx, requestId));
+  }
+
   claim(claim: Claim): Promise<boolean> {
-    const { account, callId, items } = claim;
+    const { account, callId, items, requestId } = claim;
     const commandIds = items.flatMap((item) => item.commandIds);
     const ids = items.map(({ interactionId }) => interactionId);
     return this.#claiming(async (tx) => {
       await lockInteractions(tx, account, ids);
+      if (requestId !== null && !(await claimPlace(tx, requestId))) throw new Changed();
       await insertCall(tx, { ...claim, contactKeys: [] });
       if ((await occupyInteractions(tx, account, callId, items)) !== items.length) throw new Changed();
+      await rememberContacts(tx, account, items);
       if ((await sendWrites(tx, claim, commandIds)) !== commandIds.length) throw new Changed();
       await insertItems(tx, account, callId, items);
       await refreshInteractions(tx, account, ids);
@@ -229,7 +249,7 @@ export class PostgresWriteStore implements WriteStore {
     return recorded;
   }
 
-  async recordContact({ account, call, keys, becomes }: ContactRecord): Promise<void> {
+  async recordContact({ account, call, keys, step, expiresInMs, becomes }: ContactRecord): Promise<void> {
     await this.#tx(async (tx) => {
       if (call) {
         const locked = await lockCall(tx, call.callId, call.sends);
@@ -241,7 +261,7 @@ export class PostgresWriteStore implements WriteStore {
         await answerCall(tx, { callId: call.callId, answer: call.answer, next });
       }
       if (becomes.is === 'unknown') await countContactAttempts(tx, account, keys, becomes.attempts);
-      else await saveContact(tx, account, keys, becomes);
+      else await saveContact(tx, account, { callId: call?.callId ?? null, keys, step, expiresInMs, becomes });
     });
   }
 
@@ -326,12 +346,15 @@ export class PostgresWriteStore implements WriteStore {
 
   async lapse(account: AccountName): Promise<number> {
     const lapsed = await this.#tx(async (tx) => {
-      const ended = await lapseWrites(tx, account);
+      const ids = await selectLapsing(tx, account);
+      if (ids.length === 0) return 0;
+      await lockInteractions(tx, account, ids);
+      const ended = await lapseWrites(tx, account, ids);
       if (ended.length > 0) await this.#endUnsent(tx, account, 'lapsed', ended);
       return ended.length;
     });
     if (lapsed > 0) this.wrote();
-    return Math.min(lapsed, LAPSE_AT_MOST);
+    return lapsed;
   }
 
   async parkForContact(account: AccountName, interactionId: InteractionId, code: string): Promise<void> {

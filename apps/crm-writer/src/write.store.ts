@@ -37,14 +37,23 @@ export interface Claim {
   readonly priority: Priority;
   readonly grantId: string;
   readonly holdIds: readonly string[];
+  /** The request for a place that this claim makes its own; null where the call takes none. */
+  readonly requestId: string | null;
   readonly request: StoredRequest;
   readonly items: readonly PlannedItem[];
   /** After this time the call can no longer be under way. */
   readonly underWayForMs: number;
 }
 
+/** A request to the ledger for a call that takes a place until its job is over. */
+export interface AskedPlace {
+  readonly requestId: string;
+  readonly kind: CallKind;
+  readonly priority: Priority;
+}
+
 /** The same for a call that makes a contact. */
-export interface ContactClaim extends Omit<Claim, 'writer' | 'items' | 'holdIds'> {
+export interface ContactClaim extends Omit<Claim, 'writer' | 'items' | 'holdIds' | 'requestId'> {
   readonly keys: readonly string[];
   readonly step: ContactStep;
 }
@@ -89,6 +98,10 @@ export interface ContactRecord {
   /** Null for a look-up, which isn't stored before it is sent. */
   readonly call: { readonly callId: string; readonly sends: number; readonly answer: CallRecord['answer'] } | null;
   readonly keys: readonly string[];
+  /** What was done for it. */
+  readonly step: ContactStep;
+  /** How long it stays refused, if it is. */
+  readonly expiresInMs: number;
   readonly becomes:
     | { readonly is: 'known'; readonly userId: number }
     | { readonly is: 'step'; readonly step: ContactStep; readonly inMs: number; readonly attempts: number }
@@ -208,6 +221,12 @@ export interface WriteStore {
   countWaiting(account: AccountName): Promise<WaitingCounts>;
   /** The interactions that go next, by priority, then age, each with its first commands; without those in `exclude`. */
   next(account: AccountName, query: NextQuery): Promise<NextUp>;
+  /** Notes a request for a place before it is made, anew where it was made before; false = it is being given back. */
+  askForPlace(account: AccountName, place: AskedPlace): Promise<boolean>;
+  /** Requests noted longer ago than that and never claimed; no claim of them succeeds any more. */
+  takePlacesLeft(account: AccountName, olderThanMs: number, limit: number): Promise<AskedPlace[]>;
+  /** Nothing is left at the ledger of this request. */
+  forgetPlace(requestId: string): Promise<void>;
   /** False = something changed meanwhile; nothing was claimed, and nothing may be sent. */
   claim(claim: Claim): Promise<boolean>;
   claimAgain(claim: ClaimAgain): Promise<boolean>;

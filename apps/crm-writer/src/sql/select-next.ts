@@ -37,7 +37,7 @@ export async function selectNext(tx: Tx, account: string, { sort, limit, exclude
          AND NOT (ticket_id IS NULL AND EXISTS (
            SELECT 1 FROM contact c
            WHERE c.account = $1 AND c.key = i.contact_key AND c.user_id IS NULL
-             AND (c.busy_call_id IS NOT NULL OR c.not_before > clock_timestamp())))
+             AND (c.busy_call_id IS NOT NULL OR (c.step <> 'refused' AND c.not_before > clock_timestamp()))))
        ORDER BY priority, since, interaction_id
        LIMIT $3)
      SELECT p.interaction_id, p.ticket_id, p.follow_up_of, p.priority, p.since, p.solo, p.queue_path,

@@ -28,7 +28,7 @@ import { insertItems } from './insert-items.js';
 import { insertJob } from './insert-job.js';
 import { insertOutcomes } from './insert-outcomes.js';
 import { insertWrites } from './insert-writes.js';
-import { lapseWrites } from './lapse-writes.js';
+import { lapseWrites, selectLapsing } from './lapse-writes.js';
 import { lockCall } from './lock-call.js';
 import { lockInteractions } from './lock-interactions.js';
 import { markHoldsReleased } from './mark-holds-released.js';
@@ -37,9 +37,10 @@ import { occupyContacts } from './occupy-contacts.js';
 import { occupyInteractions } from './occupy-interactions.js';
 import { parkTicketCommand } from './park-ticket-command.js';
 import { refreshInteractions } from './refresh-interactions.js';
+import { rememberContacts } from './remember-contacts.js';
 import { rescheduleJobs } from './reschedule-jobs.js';
 import { resendCall } from './resend-call.js';
-import { saveContact } from './save-contact.js';
+import { type ContactSaved, saveContact } from './save-contact.js';
 import { selectBulksToList } from './select-bulks-to-list.js';
 import { selectCallsAgain } from './select-calls-again.js';
 import { selectContacts } from './select-contacts.js';
@@ -59,6 +60,15 @@ import { upsertInteractions } from './upsert-interactions.js';
 
 const NOBODY: Contact = { phone: null, userId: null, email: null, name: null };
 const ACCOUNT = 'acme';
+
+/** What a look-up found out about a contact. */
+const looked = (keys: readonly string[], becomes: ContactSaved['becomes']): ContactSaved => ({
+  callId: null,
+  keys,
+  step: 'search',
+  expiresInMs: 0,
+  becomes,
+});
 
 interface Given {
   readonly kind?: Command['type'];
@@ -347,7 +357,7 @@ describe('a statement of the writer', () => {
       await claim('k1', [item('call-1', ['a'])]);
       expect(await nextIds()).toEqual(['call-3']);
       await run((tx) =>
-        saveContact(tx, ACCOUNT, ['phone:+492'], { is: 'step', step: 'create', inMs: 60_000, attempts: 1 }),
+        saveContact(tx, ACCOUNT, looked(['phone:+492'], { is: 'step', step: 'create', inMs: 60_000, attempts: 1 })),
       );
       expect(await nextIds()).toEqual([]);
       await apply('k1', [done(0, 'call-1', 7)]);
@@ -592,10 +602,11 @@ describe('a statement of the writer', () => {
         command('c', 'call-3'),
       );
       expect((await run((tx) => nextDue(tx, ACCOUNT))).lapseInMs).toBeLessThan(0);
-      expect(await run((tx) => lapseWrites(tx, ACCOUNT))).toMatchObject([
+      expect(await run((tx) => selectLapsing(tx, ACCOUNT))).toEqual(['call-1']);
+      expect(await run((tx) => lapseWrites(tx, ACCOUNT, ['call-1', 'call-2', 'call-3']))).toMatchObject([
         { command_id: 'a', reason_code: 'not_after_passed' },
       ]);
-      expect(await run((tx) => lapseWrites(tx, ACCOUNT))).toEqual([]);
+      expect(await run((tx) => selectLapsing(tx, ACCOUNT))).toEqual([]);
     });
 
     it('parks a ticket command whose contact is refused', async () => {
@@ -644,11 +655,49 @@ describe('a statement of the writer', () => {
     });
 
     it('never forgets a known one', async () => {
-      await run((tx) => saveContact(tx, ACCOUNT, ['phone:+491'], { is: 'known', userId: 5 }));
-      await run((tx) => saveContact(tx, ACCOUNT, ['phone:+491'], { is: 'refused', code: 'x', text: 'y' }));
+      await run((tx) => saveContact(tx, ACCOUNT, looked(['phone:+491'], { is: 'known', userId: 5 })));
+      await run((tx) => saveContact(tx, ACCOUNT, looked(['phone:+491'], { is: 'refused', code: 'x', text: 'y' })));
       expect(await run((tx) => selectContacts(tx, ACCOUNT, ['phone:+491']))).toMatchObject([
         { user_id: 5, step: null, busy: false },
       ]);
+    });
+
+    it('lets a refusal hold for a while only', async () => {
+      const keys = ['phone:+491'];
+      const refused = { is: 'refused', code: 'x', text: 'y' } as const;
+      await run((tx) => saveContact(tx, ACCOUNT, { ...looked(keys, refused), expiresInMs: 60_000 }));
+      expect(await run((tx) => selectContacts(tx, ACCOUNT, keys))).toMatchObject([
+        { step: 'refused', refused_for: 'x', busy: false },
+      ]);
+      await pool.query(`UPDATE contact SET not_before = '-infinity'`);
+      expect(await run((tx) => selectContacts(tx, ACCOUNT, keys))).toMatchObject([
+        { step: null, refused_for: null, busy: false },
+      ]);
+      await run((tx) => saveContact(tx, ACCOUNT, looked(keys, { is: 'known', userId: 5 })));
+      expect(await run((tx) => selectContacts(tx, ACCOUNT, keys))).toMatchObject([{ user_id: 5, step: null }]);
+    });
+
+    it('lets a late answer change nothing that has gone on', async () => {
+      const keys = ['phone:+491'];
+      await run(async (tx) => {
+        await callFor(tx, 'k1');
+        await occupyContacts(tx, ACCOUNT, 'k1', keys, 'create');
+      });
+      const late = looked(keys, { is: 'step', step: 'create', inMs: 0, attempts: 0 });
+      await run((tx) => saveContact(tx, ACCOUNT, late));
+      expect(await run((tx) => selectContacts(tx, ACCOUNT, keys))).toMatchObject([{ busy: true }]);
+      const taken = { is: 'step', step: 'adopt', inMs: 0, attempts: 0 } as const;
+      await run((tx) => saveContact(tx, ACCOUNT, { ...looked(keys, taken), callId: 'k1', step: 'create' }));
+      await run((tx) => saveContact(tx, ACCOUNT, late));
+      expect(await run((tx) => selectContacts(tx, ACCOUNT, keys))).toMatchObject([{ busy: false, step: 'adopt' }]);
+    });
+
+    it('knows a contact under all its keys once a ticket is made for it', async () => {
+      const keys = ['phone:+491', 'user:u'];
+      await run((tx) => saveContact(tx, ACCOUNT, looked(['user:u'], { is: 'known', userId: 5 })));
+      const known = item('call-1', ['a'], { requester: { by: 'userId', userId: 5 }, contactKeys: keys });
+      await run((tx) => rememberContacts(tx, ACCOUNT, [known, known]));
+      expect(await run((tx) => selectContacts(tx, ACCOUNT, keys))).toMatchObject([{ user_id: 5 }, { user_id: 5 }]);
     });
   });
 

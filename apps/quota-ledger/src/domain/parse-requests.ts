@@ -28,6 +28,12 @@ const MAX_REFUSAL_LENGTH = 2_000;
 const KINDS: ReadonlySet<unknown> = new Set(CALL_KINDS);
 const PRIORITY_NAMES: ReadonlySet<unknown> = new Set(PRIORITIES);
 
+/** A NUL can't be stored as text, and a lone surrogate is stored as another character: either would spoil the whole turn. */
+// oxlint-disable-next-line no-control-regex -- that is what it looks for
+const UNSTORABLE = /[\0\p{Surrogate}]/u;
+/** What has no offset would be read in the time zone of whichever machine reads it. */
+const INSTANT = /^\d{4}-\d{2}-\d{2}T[\d:.]+(?:Z|[+-]\d{2}:\d{2})$/;
+
 type Fields = Readonly<Record<string, unknown>>;
 
 /** The body of `acquire`, or which field is wrong and what it must be. */
@@ -142,10 +148,13 @@ export function parseUsage(data: unknown, instantOf: (iso: string) => number | n
   const { per = 'day', integration = null } = body;
   if (per !== 'minute' && per !== 'hour' && per !== 'day') return wrong('per must be minute, hour or day');
   if (integration !== null && !isKey(integration)) return wrong(`integration must be an integration's name`);
-  const from = typeof body['from'] === 'string' ? instantOf(body['from']) : null;
-  const to = typeof body['to'] === 'string' ? instantOf(body['to']) : null;
-  const spoilt = (name: 'from' | 'to', read: number | null): boolean => (body[name] ?? null) !== null && read === null;
-  if (spoilt('from', from) || spoilt('to', to)) return wrong('from and to must be ISO 8601 instants');
+  const read = (text: unknown): number | null =>
+    typeof text === 'string' && INSTANT.test(text) ? instantOf(text) : null;
+  const from = read(body['from']);
+  const to = read(body['to']);
+  const spoilt = (name: 'from' | 'to', at: number | null): boolean => (body[name] ?? null) !== null && at === null;
+  if (spoilt('from', from) || spoilt('to', to))
+    return wrong('from and to must be ISO 8601 instants with their offset, as 2026-01-05T10:00:00Z');
   return { ok: true, value: { per, integration: integration ?? null, from, to } };
 }
 
@@ -162,12 +171,13 @@ function fieldsOf(value: unknown): Fields | null {
 }
 
 function isId(value: unknown): value is string {
-  // A NUL can't be stored as text, and would spoil the whole turn.
-  return typeof value === 'string' && value !== '' && value.length <= MAX_REQUEST_ID_LENGTH && !value.includes('\0');
+  return typeof value === 'string' && value !== '' && value.length <= MAX_REQUEST_ID_LENGTH && !UNSTORABLE.test(value);
 }
 
 function isKey(value: unknown): value is string | undefined {
-  return value === undefined || (typeof value === 'string' && value.length <= MAX_KEY_LENGTH && !value.includes('\0'));
+  return (
+    value === undefined || (typeof value === 'string' && value.length <= MAX_KEY_LENGTH && !UNSTORABLE.test(value))
+  );
 }
 
 function isCount(value: unknown, least: number, most: number): value is number {

@@ -61,7 +61,8 @@ describe('parseRelease, parseObserve and parseUsage', () => {
       ok: true,
       value: { per: 'day', integration: null, from: null, to: null },
     });
-    expect(parseUsage({ per: 'hour', from: 'x' }, () => 5)).toMatchObject({ value: { per: 'hour', from: 5 } });
+    const from = '2026-01-05T10:00:00+01:00';
+    expect(parseUsage({ per: 'hour', from }, () => 5)).toMatchObject({ value: { per: 'hour', from: 5 } });
   });
 
   it('say what is wrong', () => {
@@ -73,6 +74,16 @@ describe('parseRelease, parseObserve and parseUsage', () => {
       reason: expect.stringContaining('headers'),
     });
     expect(parseUsage({ per: 'week' }, () => null)).toMatchObject({ reason: expect.stringContaining('per') });
-    expect(parseUsage({ from: 'x' }, () => null)).toMatchObject({ reason: expect.stringContaining('ISO') });
+    for (const from of ['x', '2026-01-05', '2026-01-05T10:00:00', 'Mon, 05 Jan 2026 10:00:00 GMT'])
+      expect(parseUsage({ from }, () => 5)).toMatchObject({ reason: expect.stringContaining('ISO') });
+    expect(parseUsage({ to: '2026-01-05T10:00:00Z' }, () => null).ok).toBe(false);
+  });
+
+  it('let no id through that could not be stored as it is', () => {
+    for (const id of ['a\u0000', 'a\ud800', '\udc00a']) {
+      expect(parseRelease({ requestId: id, holdIds: [] }).ok).toBe(false);
+      expect(parseUsage({ integration: id }, () => null).ok).toBe(false);
+    }
+    expect(parseRelease({ requestId: 'ä😀', holdIds: [] }).ok).toBe(true);
   });
 });

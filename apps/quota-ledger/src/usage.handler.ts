@@ -1,12 +1,14 @@
-import type { AccountName, Rejected, Unavailable, UsageAnswer, UsageRow } from '#contracts';
+import type { AccountName, PlaceTaken, Rejected, Unavailable, UsageAnswer, UsageRow } from '#contracts';
 import type { UsageQuery } from './domain/parse-requests.js';
-import { bucketsAt } from './domain/books.js';
+import { bucketsAt, type Hold } from './domain/books.js';
 import { standings } from './domain/standing.js';
 import type { CountedCalls, LedgerStore } from './ledger.store.js';
 import type { QuotaHandler } from './quota.handler.js';
 
 /** Most rows of one answer; who wants more asks for a shorter span. */
 export const MAX_USAGE_ROWS = 5_000;
+/** Most places listed of one limit, the oldest first: those are the ones that somebody forgot. */
+const MAX_PLACES_TOLD = 100;
 const MINUTES_PER_HOUR = 60;
 
 /** Answers how many calls each integration used, and how the limits stand. */
@@ -25,9 +27,12 @@ export class UsageHandler {
     const fromMs = query.from ?? bucketsAt(timing, nowMs).day;
     const toMs = query.to ?? nowMs + 1;
     const hourMs = timing.minuteMs * MINUTES_PER_HOUR;
+    const toPlace = ({ id: holdId, grantId, integration, takenAt }: Hold): PlaceTaken => {
+      return { holdId, grantId, integration, takenAgoMs: Math.max(0, nowMs - takenAt) };
+    };
     // The bucket in which the span begins belongs to it.
-    const firstMs =
-      query.per === 'day' ? timing.dayStartAt(fromMs) : Math.floor(fromMs / timing.minuteMs) * timing.minuteMs;
+    const bucketMs = query.per === 'hour' ? hourMs : timing.minuteMs;
+    const firstMs = query.per === 'day' ? timing.dayStartAt(fromMs) : Math.floor(fromMs / bucketMs) * bucketMs;
     const { per, integration } = query;
     const limitRows = MAX_USAGE_ROWS + 1;
     const rows = await store.usage({ account, per, integration, fromMs: firstMs, toMs, hourMs, limitRows });
@@ -38,7 +43,15 @@ export class UsageHandler {
       per,
       rows: rows.map(rowOf),
       limits: standings(books, nowMs, null),
-      holds: books.holds.map(({ limit, taken }) => ({ limit: limit.name, max: limit.max, taken: taken.size })),
+      holds: books.holds.map(({ limit, taken }) => ({
+        limit: limit.name,
+        max: limit.max,
+        taken: taken.size,
+        places: [...taken.values()]
+          .toSorted((a, b) => a.takenAt - b.takenAt)
+          .slice(0, MAX_PLACES_TOLD)
+          .map(toPlace),
+      })),
     };
   }
 }

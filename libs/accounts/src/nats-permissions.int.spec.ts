@@ -183,6 +183,17 @@ describe("The server's permissions made from the accounts", () => {
     expect(await isRefused('operator', '$JS.API.STREAM.DELETE.INTERACTIONS')).toBe(true);
   });
 
+  it('let the operator free places whose holder is gone, and ask for no calls', async () => {
+    const ledger = await as('quota-ledger');
+    ledger.subscribe('quota.v1.*.*.release', { callback: (_error, message) => void message.respond(text('freed')) });
+    await ledger.flush();
+    const operator = await as('operator');
+    const release = subjects.quota('acme', 'ccai', 'release');
+    const answer = await operator.request(release, text('{}'), { timeout: ANSWER_WITHIN_MS });
+    expect(answer.string()).toBe('freed');
+    expect(await isRefused('operator', subjects.quota('acme', 'ccai', 'acquire'))).toBe(true);
+  });
+
   it('keep one service from doing what belongs to another', async () => {
     expect(await isRefused('ingest', subjects.command('acme', 'call-1', 'addComment'))).toBe(true);
     expect(await isRefused('command-planner', subjects.quota('acme', 'ccai', 'acquire'))).toBe(true);

@@ -101,7 +101,8 @@ const SERVICE_NEEDS: Readonly<Record<ServiceUser, ServiceNeeds>> = {
     consumes: ['COMMANDS'],
   },
   operator: {
-    publish: ['accounts.v1.>', 'quota.v1.*.usage'],
+    // Places whose holder is gone come free only by somebody's word.
+    publish: ['accounts.v1.>', 'quota.v1.*.usage', 'quota.v1.*.*.release'],
     answers: [],
     declares: [],
     consumes: EVERY_STREAM,

@@ -50,6 +50,7 @@ export {
   type ObserveAnswer,
   type Observed,
   type ObserveRequest,
+  type PlaceTaken,
   type Refused,
   type Rejected,
   type Released,

@@ -167,10 +167,23 @@ export interface UsageRow {
   readonly expired: number;
   readonly open: number;
 }
+/** A place of a bulk job, as long as nobody released it. */
+export interface PlaceTaken {
+  readonly holdId: string;
+  readonly grantId: string;
+  readonly integration: IntegrationName;
+  readonly takenAgoMs: number;
+}
 export interface UsageAnswer {
   readonly answer: 'usage';
   readonly per: UsageRequest['per'];
   readonly rows: readonly UsageRow[];
   readonly limits: readonly LimitStanding[];
-  readonly holds: readonly { readonly limit: string; readonly max: number; readonly taken: number }[];
+  readonly holds: readonly {
+    readonly limit: string;
+    readonly max: number;
+    readonly taken: number;
+    /** The places taken longest, oldest first. */
+    readonly places: readonly PlaceTaken[];
+  }[];
 }

@@ -204,9 +204,10 @@ function makeGrant(
 function takeHolds(books: AccountBooks, grant: Grant, changes: LedgerChanges): void {
   for (const { limit, taken } of holdsFor(books, grant.kind))
     for (const index of grant.calls.keys()) {
-      const hold = { id: holdIdOf(grant.id, index), grantId: grant.id, integration: grant.integration };
+      const { id: grantId, integration, grantedAt: takenAt } = grant;
+      const hold = { id: holdIdOf(grantId, index), grantId, integration, takenAt };
       taken.set(hold.id, hold);
-      changes.holdsTaken.push({ ...hold, account: books.name, limit: limit.name, takenAt: grant.grantedAt });
+      changes.holdsTaken.push({ ...hold, account: books.name, limit: limit.name });
     }
 }
 

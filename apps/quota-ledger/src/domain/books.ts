@@ -47,6 +47,8 @@ export interface Hold {
   readonly id: string;
   readonly grantId: string;
   readonly integration: IntegrationName;
+  /** Epoch ms. */
+  readonly takenAt: number;
 }
 
 export interface HoldBook {

@@ -22,7 +22,6 @@ export interface GrantOf {
 export interface HoldTaken extends Hold {
   readonly account: AccountName;
   readonly limit: string;
-  readonly takenAt: number;
 }
 
 /** The CRM's word that a limit (or one ticket or user of it) is closed. */

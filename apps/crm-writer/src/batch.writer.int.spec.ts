@@ -100,6 +100,33 @@ describe('writing by jobs', () => {
     expect(crm.tickets.size).toBe(4);
   });
 
+  it.each([
+    ['refused', 403, { error: { title: 'Forbidden', message: '' } }],
+    ['answered that it runs', 200, null],
+  ])(
+    'looks a bounded number of times at a job, always %s, and keeps its place until it is over',
+    async (_how, status, body) => {
+      let over = false;
+      crm.fault = ({ path }) => {
+        if (over || !path.includes('show_many')) return null;
+        const [id] = [...crm.jobs.keys()];
+        return { status, body: body ?? { job_statuses: [{ id, status: 'working' }] } };
+      };
+      const { quota } = await startWith(3);
+      await until('a job', async () => (await sql('SELECT job_id FROM crm_writer.job')).length === 1);
+      await sql('UPDATE crm_writer.job SET polls = 58');
+      await untilAll('parked', 3);
+      expect(await sql('SELECT DISTINCT reason_code FROM crm_writer.write')).toEqual([{ reason_code: 'job_stuck' }]);
+      await systemClock.sleep(50);
+      expect(quota.released).toEqual([]);
+      over = true;
+      await sql('UPDATE crm_writer.job SET poll_at = now()');
+      running!.writer.wake();
+      await until('released', () => quota.released.length === 1);
+      expect(await sql('SELECT state FROM crm_writer.call')).toEqual([{ state: 'closed' }]);
+    },
+  );
+
   const returnerOf = ({ quota }: RunningWriter): PlaceReturner => {
     const ended = new AbortController().signal;
     return new PlaceReturner({ account: 'acme', store, quota, clock: systemClock, log: silentLog, ended });

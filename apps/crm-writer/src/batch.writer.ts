@@ -113,18 +113,9 @@ export class BatchWriter {
   }
 
   async #recordPoll(jobs: readonly RunningJob[], made: MadeCall): Promise<void> {
-    if (made.made !== 'answered') return;
-    if (made.verdict.verdict !== 'done') {
-      // A limit or a failing CRM is waited for by the account's gate; any other refusal by the jobs themselves.
-      const due = made.verdict.verdict === 'park' ? jobs.filter((job) => job.due) : [];
-      const inMs = LIST_AGAIN_MS / this.tools.timeScale;
-      await this.tools.store.polled(
-        this.tools.account,
-        due.map(({ jobId }) => ({ jobId, inMs, missed: false })),
-      );
-      return;
-    }
-    const jobsTold = jobsIn(bodyOf(made));
+    // A limit or a failing CRM is waited for by the account; a refusal is a look that told nothing, one of a bounded number.
+    if (made.made !== 'answered' || !['done', 'park'].includes(made.verdict.verdict)) return;
+    const jobsTold = made.verdict.verdict === 'done' ? jobsIn(bodyOf(made)) : null;
     const told = new Map((jobsTold ?? []).map((job) => [job.id, job]));
     const later: PolledJob[] = [];
     for (const job of jobs) {
@@ -142,6 +133,7 @@ export class BatchWriter {
     const after = afterLook({ ...job, ageMs: job.ageMs * timeScale }, look);
     switch (after) {
       case 'forgotten':
+      case 'abandoned':
         await this.#recordEnd(job, { id: job.jobId, jobType: null, status: 'killed', total: null, results: null }, own);
         return [];
       case 'stuck':
@@ -181,10 +173,13 @@ export class BatchWriter {
     });
   }
 
-  /** A job that never ends may still take effect at any time: sending its items again could double them. */
+  /**
+   * A job that never ends may still take effect at any time: sending its items again could double them. It is looked at on, rarely,
+   * and keeps its place: it may count at the CRM.
+   */
   async #giveUp(job: RunningJob): Promise<void> {
-    const { account, store } = this.tools;
-    const text = `the job still runs after ${MAX_POLLS_PER_JOB} looks at it`;
+    const { account, store, timeScale } = this.tools;
+    const text = `the CRM told no end of the job in ${MAX_POLLS_PER_JOB} looks at it`;
     const effects = (await store.itemsOf(job.callId)).map(({ index, interactionId }): ItemEffectAt => ({
       index,
       interactionId,
@@ -195,7 +190,7 @@ export class BatchWriter {
       callId: job.callId,
       sends: job.sends,
       answer: null,
-      next: { to: 'settled' },
+      next: { to: 'stuck', jobId: job.jobId, pollInMs: pollInMs(job.total, MAX_POLLS_PER_JOB) / timeScale },
       effects,
     });
   }

@@ -229,7 +229,7 @@ export class PostgresWriteStore implements WriteStore {
           total: record.next.total,
           pollInMs: record.next.pollInMs,
         });
-      else if (call.writer === 'batch') await endJob(tx, callId);
+      else if (call.writer === 'batch' && record.next.to !== 'stuck') await endJob(tx, callId);
       if (effects.length > 0) {
         const settled = await settleWrites(tx, callId, effects);
         await freeInteractions(tx, account, callId, effects);
@@ -242,7 +242,10 @@ export class PostgresWriteStore implements WriteStore {
           effects.map(({ interactionId }) => interactionId),
         );
       }
-      await answerCall(tx, record);
+      const { answer, next } = record;
+      if (next.to === 'stuck')
+        await rescheduleJobs(tx, account, [{ jobId: next.jobId, inMs: next.pollInMs, missed: false }]);
+      else await answerCall(tx, { callId, answer, next });
       return true;
     });
     this.wrote();

@@ -86,6 +86,8 @@ export interface CallRecord {
     | { readonly to: 'settled' }
     /** A bulk job was accepted; its items stay `sent`. */
     | { readonly to: 'job'; readonly jobId: string; readonly total: number; readonly pollInMs: number }
+    /** The job may still run, but none of its items waits for it any more: it is looked at on until it is over. */
+    | { readonly to: 'stuck'; readonly jobId: string; readonly pollInMs: number }
     /** Bulk without a job id: the CRM's list of jobs is asked before the items are. */
     | { readonly to: 'jobsUnknown'; readonly askInMs: number }
     /** Looked up and absent: the same bytes may go again. */

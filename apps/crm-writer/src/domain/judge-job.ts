@@ -104,6 +104,9 @@ export const MAX_POLLS_PER_JOB = 60;
 export const FORGOTTEN_AFTER_MS = 30 * 60_000;
 const MISSES_UNTIL_FORGOTTEN = 3;
 const LONGEST_POLL_GAP_MS = 60_000;
+/** Looks at a stuck job, for about two days more: it may still take effect, and keeps its place at the ledger until it is over. */
+export const MAX_POLLS_WHILE_STUCK = 300;
+const STUCK_POLL_GAP_MS = 10 * 60_000;
 
 /** How often a job was looked at, and how often in a row it was missing; its age in the CRM's own time. */
 export interface JobLookedAt {
@@ -114,12 +117,18 @@ export interface JobLookedAt {
 
 /**
  * What follows for a job whose end a look didn't tell: `running`, `missing` in a list of others, or `untold` where the answer told
- * of no jobs at all. `forgotten` = it is over, with results that are gone.
+ * of no jobs at all. `forgotten` = it is over, with results that are gone; `stuck` = nobody waits for it any more, but it may still
+ * run; `abandoned` = nobody looks any more.
  */
-export function afterLook(job: JobLookedAt, look: 'running' | 'missing' | 'untold'): 'later' | 'forgotten' | 'stuck' {
+export function afterLook(
+  job: JobLookedAt,
+  look: 'running' | 'missing' | 'untold',
+): 'later' | 'forgotten' | 'stuck' | 'abandoned' {
   if (look === 'missing' && job.misses + 1 >= MISSES_UNTIL_FORGOTTEN && job.ageMs >= FORGOTTEN_AFTER_MS)
     return 'forgotten';
-  return job.polls + 1 >= MAX_POLLS_PER_JOB ? 'stuck' : 'later';
+  const polls = job.polls + 1;
+  if (polls === MAX_POLLS_PER_JOB) return 'stuck';
+  return polls >= MAX_POLLS_PER_JOB + MAX_POLLS_WHILE_STUCK ? 'abandoned' : 'later';
 }
 
 /**
@@ -129,6 +138,7 @@ export function afterLook(job: JobLookedAt, look: 'running' | 'missing' | 'untol
 export function pollInMs(total: number, polls: number): number {
   const expectedMs = 3_500 + total * 135;
   if (polls === 0) return expectedMs;
+  if (polls >= MAX_POLLS_PER_JOB) return STUCK_POLL_GAP_MS;
   return Math.min(Math.round(1_000 + expectedMs * 0.3 * 1.5 ** (polls - 1)), LONGEST_POLL_GAP_MS);
 }
 

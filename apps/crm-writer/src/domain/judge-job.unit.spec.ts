@@ -7,6 +7,7 @@ import {
   jobsIn,
   judgeJob,
   MAX_POLLS_PER_JOB,
+  MAX_POLLS_WHILE_STUCK,
   pollInMs,
 } from './judge-job.js';
 
@@ -102,7 +103,10 @@ describe('a look that doesn’t tell a job’s end', () => {
   });
 
   it.each(['running', 'missing', 'untold'] as const)('is one of a bounded number: %s', (look) => {
-    expect(afterLook({ polls: MAX_POLLS_PER_JOB - 1, misses: 0, ageMs: 0 }, look)).toBe('stuck');
+    const job = { misses: 0, ageMs: 0 };
+    expect(afterLook({ ...job, polls: MAX_POLLS_PER_JOB - 1 }, look)).toBe('stuck');
+    expect(afterLook({ ...job, polls: MAX_POLLS_PER_JOB }, look)).toBe('later');
+    expect(afterLook({ ...job, polls: MAX_POLLS_PER_JOB + MAX_POLLS_WHILE_STUCK - 1 }, look)).toBe('abandoned');
   });
 });
 
@@ -116,5 +120,6 @@ describe('polling a job', () => {
   it('gets rarer, within a bound', () => {
     expect(pollInMs(100, 2)).toBeGreaterThan(pollInMs(100, 1));
     expect(pollInMs(100, 50)).toBe(60_000);
+    expect(pollInMs(100, MAX_POLLS_PER_JOB)).toBe(600_000);
   });
 });

@@ -1,14 +1,15 @@
 import type { Tx } from '#postgres';
 import type { CallRecord } from '../write.store.js';
 
+export interface AnsweredCall extends Pick<CallRecord, 'callId' | 'answer'> {
+  readonly next: Exclude<CallRecord['next'], { readonly to: 'stuck' }>;
+}
+
 /**
  * Stores a call's answer and where it goes from here, after its items' states: `settled` is closed, unless an item is
  * still unknown. The caller holds the call's lock.
  */
-export async function answerCall(
-  tx: Tx,
-  { callId, answer, next }: Pick<CallRecord, 'callId' | 'answer' | 'next'>,
-): Promise<void> {
+export async function answerCall(tx: Tx, { callId, answer, next }: AnsweredCall): Promise<void> {
   const inMs = next.to === 'jobsUnknown' ? next.askInMs : next.to === 'again' ? next.inMs : 0;
   await tx.query(
     `UPDATE call

@@ -5,6 +5,11 @@ import { publishAccount } from '#jetstream';
 import type { Log } from '#telemetry';
 import type { AccountAnnouncer } from './apply-accounts.handler.js';
 
+interface Pending {
+  readonly account: PublishedAccount;
+  readonly evenIfNewer: boolean;
+}
+
 const RETRY = { firstMs: 200, mostMs: 5_000 };
 
 /**
@@ -12,7 +17,7 @@ const RETRY = { firstMs: 200, mostMs: 5_000 };
  * through when the process ends is announced again by the next owner, which announces everything.
  */
 export class AnnounceAccountsDuty implements AccountAnnouncer {
-  private readonly pending = new Map<AccountName, PublishedAccount>();
+  private readonly pending = new Map<AccountName, Pending>();
   private running: Promise<void> | null = null;
 
   constructor(
@@ -24,9 +29,32 @@ export class AnnounceAccountsDuty implements AccountAnnouncer {
   ) {}
 
   announce(accounts: readonly PublishedAccount[]): void {
-    for (const account of accounts) this.pending.set(account.config.name, account);
+    this.add(accounts, false);
+  }
+
+  /** What stands at the beginning of an ownership, whatever versions are published: the tables may be those of a backup. */
+  announceTakeover(accounts: readonly PublishedAccount[]): void {
+    this.add(accounts, true);
+  }
+
+  /** No longer the owner: what isn't through is the next one's to announce, which may know newer versions. */
+  forget(): void {
+    this.pending.clear();
+  }
+
+  private add(accounts: readonly PublishedAccount[], evenIfNewer: boolean): void {
+    for (const account of accounts) {
+      const before = this.pending.get(account.config.name);
+      this.pending.set(account.config.name, { account, evenIfNewer: evenIfNewer || before?.evenIfNewer === true });
+    }
+    this.start();
+  }
+
+  private start(): void {
     this.running ??= this.run().finally(() => {
       this.running = null;
+      // What was added after the run's last look.
+      if (this.pending.size > 0 && !this.stopping.aborted) this.start();
     });
   }
 
@@ -44,9 +72,10 @@ export class AnnounceAccountsDuty implements AccountAnnouncer {
     let failures = 0;
     while (this.pending.size > 0 && !this.stopping.aborted) {
       try {
-        for (const [name, account] of this.pending) {
-          await publishAccount(this.nc, account, { replicas: this.replicas });
-          if (this.pending.get(name) === account) this.pending.delete(name);
+        for (const [name, pending] of this.pending) {
+          const { account, evenIfNewer } = pending;
+          await publishAccount(this.nc, account, { replicas: this.replicas, evenIfNewer });
+          if (this.pending.get(name) === pending) this.pending.delete(name);
         }
         failures = 0;
       } catch (error) {

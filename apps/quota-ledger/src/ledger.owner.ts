@@ -121,7 +121,7 @@ export class LedgerOwner {
     await quota.begin(store);
     await this.applyFile();
     const versions = await store.versions();
-    announcer.announce([...versions.values()].map((all) => all.at(-1)!));
+    announcer.announceTakeover([...versions.values()].map((all) => all.at(-1)!));
     this.store = store;
     this.state = 'owner';
     this.trouble = null;
@@ -134,9 +134,10 @@ export class LedgerOwner {
   }
 
   private async disown(store: LedgerStore): Promise<void> {
-    const { quota } = this.parts;
+    const { quota, announcer } = this.parts;
     this.state = 'standby';
     this.store = null;
+    announcer.forget();
     await this.doors?.close();
     await quota.end();
     await this.relay?.stop();

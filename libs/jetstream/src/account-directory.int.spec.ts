@@ -114,6 +114,19 @@ describe('the directory of accounts', () => {
     expect(directory.get('demo')?.version).toBe(5);
   });
 
+  it('takes over what is published although newer versions were, as after a restore from a backup', async () => {
+    await publishAccount(nc, account('demo', 5));
+    const told: number[] = [];
+    const directory = watch({ onAccount: ({ version }) => told.push(version) });
+    await directory.loaded;
+
+    expect(await publishAccount(nc, account('demo', 2), { evenIfNewer: true })).toBe(true);
+    expect(await publishAccount(nc, account('demo', 2), { evenIfNewer: true })).toBe(false);
+
+    await until('it is known', () => directory.get('demo')?.version === 2);
+    expect(told).toEqual([5, 2]);
+  });
+
   it('follows on after the death of the server', async () => {
     await publishAccount(nc, account('demo', 1));
     const directory = watch();

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Kvm, type KvWatchEntry } from '@nats-io/kv';
 import { StorageType } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
@@ -6,7 +7,7 @@ import { type AccountName, ACCOUNTS_BUCKET, type PublishedAccount } from '#contr
 import { type Log, silentLog } from '#telemetry';
 
 export interface WatchAccountsOptions {
-  /** Called with every account known at first, then with every change (never with an older version than before). */
+  /** Called with every account known at first, then with every change, as the ledger published them. */
   readonly onAccount?: (account: PublishedAccount) => void;
   readonly onRemoved?: (name: AccountName) => void;
   readonly log?: Log;
@@ -128,7 +129,8 @@ class WatchedAccounts implements AccountDirectory {
       return;
     }
     const known = this.#accounts.get(account.config.name);
-    if (known && known.version >= account.version) return;
+    // Versions may begin again after a restore from a backup: what was published last is what counts.
+    if (known && isSame(known, account)) return;
     this.#accounts.set(account.config.name, account);
     this.#options.onAccount?.(account);
   }
@@ -147,24 +149,35 @@ function accountIn(entry: { readonly key: string; json<T>(): T }): PublishedAcco
 
 /**
  * Publishes an account's current configuration (making the bucket if need be). An equal or newer version that is
- * published already stays: then the answer is false.
+ * published already stays: then the answer is false. With `evenIfNewer` only the very same stays: for a publisher whose
+ * tables may have been restored from a backup, so that their versions count from an earlier one again.
  *
  * @throws errors of JetStream's API as they are
  */
 export async function publishAccount(
   nc: NatsConnection,
   account: PublishedAccount,
-  options: { readonly replicas?: number } = {},
+  options: { readonly replicas?: number; readonly evenIfNewer?: boolean } = {},
 ): Promise<boolean> {
   const bucket = await accountsBucket(nc, options.replicas ?? 1);
   const key = account.config.name;
   const current = await bucket.get(key);
   const published = current?.operation === 'PUT' ? accountIn(current) : null;
-  if (published && published.version >= account.version) return false;
+  if (published && isUpToDate(published, account, options.evenIfNewer === true)) return false;
   const value = encoder.encode(JSON.stringify(account));
   // Two publishers at once: the later put fails on the revision instead of overwriting a newer version.
   await bucket.put(key, value, { previousSeq: current?.revision ?? 0 });
   return true;
+}
+
+function isUpToDate(published: PublishedAccount, account: PublishedAccount, evenIfNewer: boolean): boolean {
+  return evenIfNewer ? isSame(published, account) : published.version >= account.version;
+}
+
+/** As they travel, so that it doesn't matter how each came about. */
+function isSame(a: PublishedAccount, b: PublishedAccount): boolean {
+  const plain = (account: PublishedAccount): unknown => JSON.parse(JSON.stringify(account));
+  return isDeepStrictEqual(plain(a), plain(b));
 }
 
 /** Takes an account out of the directory. */

@@ -7,10 +7,10 @@ export const plannerSettings = {
   ...streamSettings,
   planBatch: integer({ default: 200, min: 1, max: 1_000, doc: 'Most events planned together.' }),
   unknownAccountWait: duration({
-    default: 5 * 60_000,
+    default: 10_000,
     minMs: 0,
     maxMs: 86_400_000,
-    doc: 'How long an event of an account that is not known (yet) is tried before it is put aside in DEAD_LETTERS.',
+    doc: 'How long events of an account that is not known (yet) are tried before they are put aside in DEAD_LETTERS. Others may wait for them.',
   }),
 } as const;
 

@@ -19,8 +19,9 @@ export function usableCommand(
   return { ok: true, value: { ...command, data: { ...data, action: cleaned(data.action) as CommandAction } } };
 }
 
-function reasonAgainst({ id, data }: Command): string | null {
-  if (hasBadCharacters(id) || hasBadCharacters(data.interactionId)) return 'an id holds characters that no id may';
+function reasonAgainst({ id, causationId, traceparent, data }: Command): string | null {
+  if ([id, data.interactionId, causationId, traceparent ?? ''].some(hasBadCharacters))
+    return 'an id holds characters that no id may';
   if (!PRIORITIES.includes(data.priority)) return 'data.priority is none of live, normal, backlog';
   if (id.length > MAX_ID_CHARS || data.interactionId.length > MAX_ID_CHARS) return 'an id is too long';
   if (!Number.isSafeInteger(data.eventAt) || ![data.eventRank, data.ordinal, data.policyVersion].every(isSmallInteger))

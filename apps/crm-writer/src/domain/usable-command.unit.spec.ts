@@ -26,7 +26,14 @@ function command(data: Record<string, unknown>): Command {
     notAfter: null,
     policyVersion: 1,
   };
-  return { id: 'c', type: 'addComment', account: 'acme', data: { ...base, ...data } } as unknown as Command;
+  return {
+    id: 'c',
+    causationId: 'e',
+    traceparent: null,
+    type: 'addComment',
+    account: 'acme',
+    data: { ...base, ...data },
+  } as unknown as Command;
 }
 
 describe('a command', () => {
@@ -51,6 +58,14 @@ describe('a command', () => {
     ['an id', { interactionId: 'call-\u0000' }],
   ])('is put aside for the operator where %s is unusable', (_what, data) => {
     expect(usableCommand(command(data)).ok).toBe(false);
+  });
+
+  it.each<Partial<Command>>([
+    { causationId: 'event-\uD83D' },
+    { causationId: 'event-\u0000' },
+    { traceparent: '\u0000' },
+  ])('is put aside where an id of its message holds what no store takes: %j', (changed) => {
+    expect(usableCommand({ ...command({}), ...changed }).ok).toBe(false);
   });
 
   it('loses the characters that no store takes, and no others', () => {

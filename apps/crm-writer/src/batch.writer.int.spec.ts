@@ -127,6 +127,25 @@ describe('writing by jobs', () => {
     },
   );
 
+  it('resolves a lost submission though other applications begin job after job', async () => {
+    let lost = 0;
+    let looks = 0;
+    crm.fault = ({ path }) => {
+      if (path.endsWith('create_many') && lost++ === 0) return 'lost before';
+      if (!path.endsWith('job_statuses')) return null;
+      looks += 1;
+      const others = Array.from({ length: looks }, (_, i) => ({
+        id: `other-${i}`,
+        status: i === looks - 1 ? 'working' : 'completed',
+      }));
+      return { status: 200, body: { job_statuses: others } };
+    };
+    await startWith(4);
+    await untilAll('done', 4);
+    expect(looks).toBe(2);
+    expect(crm.tickets.size).toBe(4);
+  });
+
   const returnerOf = ({ quota }: RunningWriter): PlaceReturner => {
     const ended = new AbortController().signal;
     return new PlaceReturner({ account: 'acme', store, quota, clock: systemClock, log: silentLog, ended });

@@ -12,7 +12,7 @@ import {
   pollInMs,
 } from './domain/judge-job.js';
 import type { PlannedCall } from './domain/plan-calls.js';
-import { jobsSettled, ticketsToShow } from './domain/resolve-unknown.js';
+import { jobsSettled, suspectJobs, ticketsToShow } from './domain/resolve-unknown.js';
 import { mostUrgent } from './domain/write.js';
 import type { WriterTools } from './single.writer.js';
 import type { CallRecord, ItemEffectAt, PolledJob, RunningJob, StoredItem, UnlistedBulk } from './write.store.js';
@@ -201,7 +201,8 @@ export class BatchWriter {
    */
   async list(bulks: readonly UnlistedBulk[], knownJobIds: ReadonlySet<string>, callId: string): Promise<CallEnd> {
     const { account, store, maker, timeScale } = this.tools;
-    let jobs: readonly JobStatus[] | null = null;
+    const jobs: JobStatus[] = [];
+    const settled = new Set<UnlistedBulk>();
     const end = await maker.make({
       callId,
       kind: 'jobs.list',
@@ -216,25 +217,18 @@ export class BatchWriter {
       record: async (made) => {
         if (made.made !== 'answered' || !['done', 'park'].includes(made.verdict.verdict)) return;
         const listed = made.verdict.verdict === 'done' ? jobsIn(bodyOf(made)) : null;
-        if (listed && jobsSettled(listed, knownJobIds)) {
-          jobs = listed;
-          return;
-        }
-        await store.askedJobs(
-          bulks.map((bulk) => bulk.callId),
-          false,
-          LIST_AGAIN_MS / timeScale,
-        );
-        for (const bulk of bulks) if (bulk.asks >= MAX_LISTINGS) await this.#undecided(bulk);
+        const suspects = listed && suspectJobs(listed, knownJobIds);
+        jobs.push(...(listed ?? []));
+        for (const bulk of bulks)
+          if (listed && jobsSettled(listed, bulk.suspects ?? suspects ?? [], knownJobIds)) settled.add(bulk);
+        const rest = bulks.filter((bulk) => !settled.has(bulk));
+        await store.askedJobs(idsOf(rest), { settled: false, suspects, inMs: LIST_AGAIN_MS / timeScale });
+        for (const bulk of rest) if (bulk.asks >= MAX_LISTINGS) await this.#undecided(bulk);
       },
     });
-    if (jobs === null) return end;
-    await this.#show(bulks, jobs, knownJobIds);
-    await store.askedJobs(
-      bulks.map((bulk) => bulk.callId),
-      true,
-      0,
-    );
+    if (settled.size === 0) return end;
+    await this.#show([...settled], jobs, knownJobIds);
+    await store.askedJobs(idsOf([...settled]), { settled: true, suspects: null, inMs: 0 });
     return end;
   }
 
@@ -281,7 +275,7 @@ export class BatchWriter {
 
   async #undecided({ callId, sends }: UnlistedBulk): Promise<void> {
     const { account, store } = this.tools;
-    const text = `jobs that may be this call still run after ${MAX_LISTINGS} looks at the list`;
+    const text = `jobs that may be this call were not seen to end in ${MAX_LISTINGS} looks at the list`;
     const effects = (await store.itemsOf(callId)).map(({ index, interactionId }): ItemEffectAt => ({
       index,
       interactionId,
@@ -323,6 +317,10 @@ function effectOfSubmission(made: MadeCall, input: EffectInput): ItemEffect {
     default:
       return made satisfies never;
   }
+}
+
+function idsOf(bulks: readonly UnlistedBulk[]): string[] {
+  return bulks.map(({ callId }) => callId);
 }
 
 function answerOf(made: MadeCall): CallRecord['answer'] {

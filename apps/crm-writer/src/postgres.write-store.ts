@@ -66,6 +66,7 @@ import type {
   ContactRecord,
   InteractionView,
   ItemToAsk,
+  ListedJobs,
   NextDue,
   NextQuery,
   NextUp,
@@ -272,8 +273,8 @@ export class PostgresWriteStore implements WriteStore {
     await this.#tx((tx) => askItemAgain(tx, callId, index, next));
   }
 
-  async askedJobs(callIds: readonly string[], settled: boolean, inMs: number): Promise<void> {
-    await this.#tx((tx) => settleJobLists(tx, callIds, settled, inMs));
+  async askedJobs(callIds: readonly string[], listed: ListedJobs): Promise<void> {
+    if (callIds.length > 0) await this.#tx((tx) => settleJobLists(tx, callIds, listed));
   }
 
   async polled(account: AccountName, jobs: readonly PolledJob[]): Promise<void> {

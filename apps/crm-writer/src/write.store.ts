@@ -176,6 +176,16 @@ export interface UnlistedBulk {
   readonly sends: number;
   readonly priority: Priority;
   readonly asks: number;
+  /** Jobs that ran when the list was first read, and could be this call's; null = it wasn't read yet. */
+  readonly suspects: readonly string[] | null;
+}
+
+/** What the CRM's list of jobs told of bulk calls without an answer. */
+export interface ListedJobs {
+  readonly settled: boolean;
+  /** Running jobs that could be theirs, for those whose list was read for the first time; null where none could be read. */
+  readonly suspects: readonly string[] | null;
+  readonly inMs: number;
 }
 
 export interface CallToSendAgain {
@@ -238,7 +248,7 @@ export interface WriteStore {
   recordContact(record: ContactRecord): Promise<void>;
   /** A question about an item didn't decide it. */
   askedItem(callId: string, index: number, next: AskedNext): Promise<void>;
-  askedJobs(callIds: readonly string[], settled: boolean, inMs: number): Promise<void>;
+  askedJobs(callIds: readonly string[], listed: ListedJobs): Promise<void>;
   polled(account: AccountName, jobs: readonly PolledJob[]): Promise<void>;
   nextDue(account: AccountName): Promise<NextDue>;
   /** All running jobs (one question covers them), at most `limit`. */

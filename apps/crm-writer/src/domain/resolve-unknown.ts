@@ -88,11 +88,22 @@ export function resolveByAudits(item: UnknownItem, page: AuditPage): Resolution 
 }
 
 /**
- * A bulk request without an answer: the CRM may have begun a job for it. True when no job is left running that could be
- * it, so that what the tickets show now is final. Jobs that we know to belong to other calls don't count.
+ * A bulk request without an answer: the CRM may have begun a job for it. These are the running ones that could be it, when the list is
+ * read for the first time after the request can no longer be under way; what begins later can't be. Jobs that we know to belong to
+ * other calls don't count.
  */
-export function jobsSettled(jobs: readonly JobStatus[], knownOthers: ReadonlySet<string>): boolean {
-  return jobs.every((job) => knownOthers.has(job.id) || !isRunning(job.status));
+export function suspectJobs(jobs: readonly JobStatus[], knownOthers: ReadonlySet<string>): string[] {
+  return jobs.filter(({ id, status }) => !knownOthers.has(id) && isRunning(status)).map(({ id }) => id);
+}
+
+/** True when all of them are told to be over, so that what the tickets show now is final. One that isn't told of may yet run. */
+export function jobsSettled(
+  jobs: readonly JobStatus[],
+  suspects: readonly string[],
+  knownOthers: ReadonlySet<string>,
+): boolean {
+  const over = new Set(jobs.filter(({ status }) => !isRunning(status)).map(({ id }) => id));
+  return suspects.every((id) => over.has(id) || knownOthers.has(id));
 }
 
 /** Tickets shown by one call (Zendesk: show_many takes up to 100 ids). */

@@ -7,6 +7,7 @@ import {
   questionFor,
   resolveByAudits,
   resolveByTickets,
+  suspectJobs,
   ticketsToShow,
   type UnknownItem,
 } from './resolve-unknown.js';
@@ -135,8 +136,21 @@ describe('the list of jobs', () => {
   const job = (id: string, status: string) => ({ id, status, jobType: null, total: null, results: null });
 
   it('decides once none is left that could be the one', () => {
-    expect(jobsSettled([job('a', 'completed'), job('b', 'killed')], new Set())).toBe(true);
-    expect(jobsSettled([job('a', 'completed'), job('b', 'working')], new Set())).toBe(false);
-    expect(jobsSettled([job('a', 'working')], new Set(['a']))).toBe(true);
+    const none = new Set<string>();
+    expect(jobsSettled([job('a', 'completed'), job('b', 'killed')], ['a', 'b'], none)).toBe(true);
+    expect(jobsSettled([job('a', 'completed'), job('b', 'working')], ['a', 'b'], none)).toBe(false);
+    expect(jobsSettled([job('a', 'working')], ['a'], new Set(['a']))).toBe(true);
+    expect(jobsSettled([], [], none)).toBe(true);
+  });
+
+  it('decides though others begin job after job', () => {
+    expect(suspectJobs([job('a', 'working'), job('b', 'queued'), job('c', 'completed')], new Set(['b']))).toEqual([
+      'a',
+    ]);
+    expect(jobsSettled([job('a', 'completed'), job('z', 'working')], ['a'], new Set())).toBe(true);
+  });
+
+  it('doesn’t decide while one that could be it is not told of', () => {
+    expect(jobsSettled([job('z', 'completed')], ['a'], new Set())).toBe(false);
   });
 });

@@ -63,6 +63,9 @@ export class CallEntity {
   @Column({ type: 'boolean', name: 'jobs_settled' })
   jobsSettled: boolean;
 
+  @Column({ type: 'text', array: true, nullable: true })
+  suspects: string[] | null;
+
   @Column({ type: 'integer', nullable: true })
   status: number | null;
 

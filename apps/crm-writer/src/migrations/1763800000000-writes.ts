@@ -36,6 +36,7 @@ const UP = [
     ask_at timestamptz,
     asks integer NOT NULL DEFAULT 0,
     jobs_settled boolean NOT NULL DEFAULT false,
+    suspects text[],
     status integer,
     response bytea,
     answered_at timestamptz,

@@ -1,4 +1,5 @@
 import type { Tx } from '#postgres';
+import type { ListedJobs } from '../write.store.js';
 
 /**
  * The CRM's list of jobs was read for these bulk calls. Settled = none is left that could still change anything, so their items
@@ -7,16 +8,16 @@ import type { Tx } from '#postgres';
 export async function settleJobLists(
   tx: Tx,
   callIds: readonly string[],
-  settled: boolean,
-  inMs: number,
+  { settled, suspects, inMs }: ListedJobs,
 ): Promise<void> {
   await tx.query(
     `WITH calls AS (
-       UPDATE call SET asks = asks + 1, jobs_settled = $2, ask_at = clock_timestamp() + $3 * interval '1 millisecond'
+       UPDATE call SET asks = asks + 1, jobs_settled = $2, suspects = coalesce(suspects, $4::text[]),
+                       ask_at = clock_timestamp() + $3 * interval '1 millisecond'
        WHERE call_id = ANY($1::text[]) AND state = 'unknown' AND NOT jobs_settled
        RETURNING call_id)
      UPDATE item SET ask_at = clock_timestamp()
      FROM calls WHERE $2 AND item.call_id = calls.call_id AND item.state = 'unknown'`,
-    [callIds, settled, inMs],
+    [callIds, settled, inMs, suspects],
   );
 }

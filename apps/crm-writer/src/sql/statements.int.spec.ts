@@ -561,11 +561,12 @@ describe('a statement of the writer', () => {
       await run((tx) => abandonSent(tx, ACCOUNT, []));
       expect(await run((tx) => selectItemsToAsk(tx, ACCOUNT, 10, []))).toEqual([]);
       expect(await run((tx) => selectBulksToList(tx, ACCOUNT, 10))).toEqual([
-        { callId: 'k1', sends: 1, priority: 'normal', asks: 0 },
+        { callId: 'k1', sends: 1, priority: 'normal', asks: 0, suspects: null },
       ]);
-      await run((tx) => settleJobLists(tx, ['k1'], false, 0));
-      expect(await run((tx) => selectBulksToList(tx, ACCOUNT, 10))).toMatchObject([{ asks: 1 }]);
-      await run((tx) => settleJobLists(tx, ['k1'], true, 0));
+      await run((tx) => settleJobLists(tx, ['k1'], { settled: false, suspects: ['V3-1'], inMs: 0 }));
+      await run((tx) => settleJobLists(tx, ['k1'], { settled: false, suspects: ['V3-2'], inMs: 0 }));
+      expect(await run((tx) => selectBulksToList(tx, ACCOUNT, 10))).toMatchObject([{ asks: 2, suspects: ['V3-1'] }]);
+      await run((tx) => settleJobLists(tx, ['k1'], { settled: true, suspects: null, inMs: 0 }));
       expect(await run((tx) => selectBulksToList(tx, ACCOUNT, 10))).toEqual([]);
       expect(await run((tx) => selectItemsToAsk(tx, ACCOUNT, 10, []))).toHaveLength(1);
     });
@@ -660,6 +661,13 @@ describe('a statement of the writer', () => {
       expect(await run((tx) => selectContacts(tx, ACCOUNT, ['phone:+491']))).toMatchObject([
         { user_id: 5, step: null, busy: false },
       ]);
+    });
+
+    it('keeps no key of a contact in a call that was forgotten', async () => {
+      await run((tx) => callFor(tx, 'k1'));
+      await pool.query(`UPDATE call SET state = 'closed', closed_at = clock_timestamp(), body = 'b'`);
+      expect(await run((tx) => forgetSent(tx, -1))).toBe(1);
+      expect(await rows('SELECT contact_keys FROM call')).toEqual([{ contact_keys: [] }]);
     });
 
     it('lets a refusal hold for a while only', async () => {

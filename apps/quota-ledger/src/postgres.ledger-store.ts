@@ -32,6 +32,8 @@ import { readVersions, type VersionRow } from './sql/read-versions.js';
 import { recordTurn } from './sql/record-turn.js';
 import { setOpenSince } from './sql/set-open-since.js';
 
+/** A month of a busy account's grants is read at once: only then may a statement take longer than a turn's. */
+const LOAD_LIMIT_MS = 60_000;
 /** Rows removed by one statement of pruning. */
 const PRUNED_ROWS_LIMIT = 5_000;
 
@@ -91,7 +93,7 @@ export class PostgresLedgerStore implements LedgerStore {
         }
         return { nowMs, accounts };
       },
-      { isolation: 'repeatable read' },
+      { isolation: 'repeatable read', statementTimeoutMs: LOAD_LIMIT_MS },
     );
   }
 

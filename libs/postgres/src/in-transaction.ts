@@ -10,7 +10,11 @@ export interface Tx {
 export interface TransactionOptions {
   /** Default `read committed`. */
   readonly isolation?: 'read committed' | 'repeatable read' | 'serializable';
+  /** Longest time one of its statements may take, where that isn't the connection's own bound. */
+  readonly statementTimeoutMs?: number;
 }
+
+const ANSWER_SLACK_MS = 1_000;
 
 /** A connection on which statements can be run: a pool's client, or one of one's own. */
 type Connection = Pick<PoolClient, 'query'>;
@@ -50,17 +54,21 @@ export async function inTransaction<T>(
 export async function transactionOn<T>(
   connection: Connection,
   work: (tx: Tx) => Promise<T>,
-  { isolation }: TransactionOptions = {},
+  { isolation, statementTimeoutMs }: TransactionOptions = {},
 ): Promise<T> {
+  // The client waits a little longer than the server works.
+  const patience = statementTimeoutMs === undefined ? {} : { query_timeout: statementTimeoutMs + ANSWER_SLACK_MS };
   const tx: Tx = {
     query: async <R>(sql: string, params: readonly unknown[] = []) => {
-      const { rows } = await connection.query(sql, params as unknown[]);
+      const { rows } = await connection.query({ text: sql, values: params as unknown[], ...patience });
       return rows as R[];
     },
   };
   let result: T;
   try {
     await connection.query(isolation ? `BEGIN ISOLATION LEVEL ${isolation}` : 'BEGIN');
+    if (statementTimeoutMs !== undefined)
+      await connection.query(`SELECT set_config('statement_timeout', $1, true)`, [String(statementTimeoutMs)]);
     result = await work(tx);
   } catch (error) {
     if (isConnectionLoss(error)) throw asUnavailable(error);

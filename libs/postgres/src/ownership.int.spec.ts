@@ -111,6 +111,21 @@ describe('ownership', () => {
     expect((await admin.query('SELECT id FROM thing ORDER BY id')).rowCount).toBe(3);
   });
 
+  it('lets one transaction take longer than its bound, and no other', async () => {
+    const ownership = await acquire('patient', { answerTimeoutMs: 200 });
+    const slow = (options?: { statementTimeoutMs: number }) =>
+      ownership.transaction((tx) => tx.query<{ waited: number }>('SELECT 1 AS waited FROM pg_sleep(0.5)'), options);
+    expect(await slow({ statementTimeoutMs: 5_000 })).toEqual([{ waited: 1 }]);
+    await expect(slow()).rejects.toThrow();
+  });
+
+  it('has Postgres give up on a host that is gone with an answer on its way to it', async () => {
+    const ownership = await acquire('silent');
+    // As asked for: what is shown is the socket's own, 0 where the system hasn't this.
+    const asked = `SELECT reset_val AS "askedMs" FROM pg_settings WHERE name = 'tcp_user_timeout'`;
+    expect(await ownership.transaction((tx) => tx.query(asked))).toEqual([{ askedMs: '15000' }]);
+  });
+
   it('cannot commit once it is lost', async () => {
     await admin.query('DELETE FROM thing');
     const owner = await acquire('fenced');

@@ -70,7 +70,13 @@ const HEARTBEAT_MS = 2_000;
 const ANSWER_LIMIT_MS = 5_000;
 const CONNECT_LIMIT_MS = 5_000;
 /** So that Postgres notices a dead owner's host, and gives its lock away, in about 15 s even without its FIN. */
-const SERVER_KEEPALIVE = { tcp_keepalives_idle: 5, tcp_keepalives_interval: 2, tcp_keepalives_count: 5 };
+const SERVER_KEEPALIVE = {
+  tcp_keepalives_idle: 5,
+  tcp_keepalives_interval: 2,
+  tcp_keepalives_count: 5,
+  // Also where it dies with an answer on its way to it, which keepalives don't watch.
+  tcp_user_timeout: 15_000,
+};
 
 /**
  * Waits until the key is ours (a session advisory lock of Postgres on a connection of its own), polling, and through

@@ -47,7 +47,7 @@ export class ApplyAccountsHandler {
   /** What is stored is in force: whatever fails from then on, no books of before go on, and the others hear of it. */
   private async store(store: LedgerStore, applied: VersionChanges): Promise<void> {
     try {
-      await store.apply(applied);
+      await store.apply(applied, this.quota.decidedMs());
       this.announcer.announce(applied.versions.map(publishedOf));
       for (const { config } of applied.versions) await this.quota.reload(config.name);
     } catch (error) {

@@ -25,6 +25,7 @@ describe('applying accounts', () => {
   let accounts: ApplyAccountsHandler;
   let store: SimulatedLedgerStore;
   let announced: PublishedAccount[];
+  let nowMs: number;
   let beforeLoad: () => Promise<void>;
 
   const acquire = (requestId: string, calls: number) => {
@@ -39,6 +40,7 @@ describe('applying accounts', () => {
 
   beforeEach(async () => {
     beforeLoad = NO_MORE_FAILURES;
+    nowMs = 1_770_000_020_000;
     const tables = new SimulatedTables();
     class Failing extends SimulatedLedgerStore {
       override async load(account?: string) {
@@ -51,7 +53,7 @@ describe('applying accounts', () => {
         return tables.versions;
       }
     }
-    store = new Failing(tables, { nowMs: () => 1_770_000_020_000 });
+    store = new Failing(tables, { nowMs: () => nowMs });
     announced = [];
     handler = new QuotaHandler(systemClock, silentLog);
     accounts = new ApplyAccountsHandler(handler, { announce: (told) => announced.push(...told) }, silentLog);
@@ -77,6 +79,14 @@ describe('applying accounts', () => {
     announced = [];
     expect(await apply(10)).toMatchObject({ accounts: [{ account: 'demo', did: 'unchanged', version: 1 }] });
     expect(announced).toMatchObject([{ version: 1, config: { name: 'demo' } }]);
+  });
+
+  it('has a raised limit in force from the next window only, even if the clock was set back', async () => {
+    nowMs += 60_000;
+    await acquire('one', 10);
+    nowMs -= 120_000;
+    await apply(30);
+    expect(await acquire('two', 30)).toMatchObject({ answer: 'refused', limit: 'minute' });
   });
 
   it('calls an account unknown only where the books say so', async () => {

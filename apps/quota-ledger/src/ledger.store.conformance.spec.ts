@@ -38,7 +38,7 @@ export function describeLedgerStore(name: string, tables: () => Promise<LedgerTa
     const version = ((await store.versions()).get('demo')?.length ?? 0) + 1;
     const changes = new LedgerChanges();
     changes.event('demo', '(account)', 'applied', { version });
-    await store.apply({ versions: [{ version, origin: 'file', config: demoConfig(limits) }], changes });
+    await store.apply({ versions: [{ version, origin: 'file', config: demoConfig(limits) }], changes }, 0);
   }
 
   describe(`${name}`, () => {

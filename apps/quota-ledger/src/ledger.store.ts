@@ -92,8 +92,8 @@ export interface LedgerStore {
   turn(asked: Asked, decide: (gathered: Gathered) => LedgerChanges): Promise<void>;
   /** All versions of all accounts, by account, oldest first. */
   versions(): Promise<ReadonlyMap<AccountName, readonly StoredVersion[]>>;
-  /** Stores new versions, in force from now. */
-  apply(changes: VersionChanges): Promise<void>;
+  /** Stores new versions, in force from now, but not from before `leastMs`: decisions go on there where the clock was set back. */
+  apply(changes: VersionChanges, leastMs: number): Promise<void>;
   usage(buckets: UsageBuckets): Promise<CountedCalls[]>;
   /** Remembers that no grant made before this has open calls. */
   setOpenSince(openSinceMs: number): Promise<void>;

@@ -109,9 +109,9 @@ export class PostgresLedgerStore implements LedgerStore {
     return groupByAccount(await this.ownership.transaction((tx) => readVersions(tx, null)));
   }
 
-  apply({ versions, changes }: VersionChanges): Promise<void> {
+  apply({ versions, changes }: VersionChanges, leastMs: number): Promise<void> {
     return this.ownership.transaction(async (tx) => {
-      const { nowMs } = await this.clock(tx);
+      const nowMs = Math.max((await this.clock(tx)).nowMs, leastMs);
       await insertVersions(tx, versions, nowMs);
       const onTx = { statement: <R>({ text }: Prepared, params: readonly unknown[]) => tx.query<R>(text, params) };
       await recordTurn(onTx, this, changes, nowMs);

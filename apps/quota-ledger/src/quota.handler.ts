@@ -81,6 +81,7 @@ export class QuotaHandler {
   private lastNowMs = 0;
   private lastTurnAtMs = 0;
   private grantsMade = 0;
+  private grantIdPrefix = '';
 
   constructor(
     private readonly clock: Clock,
@@ -95,6 +96,7 @@ export class QuotaHandler {
     this.grantsMade = 0;
     this.lastNowMs = 0;
     await this.reload();
+    this.grantIdPrefix = `g${store.epoch.toString(36)}-${this.lastNowMs.toString(36)}`;
   }
 
   /** No longer the owner: what waits is told to ask again. Resolves when the turn under way is over. */
@@ -155,6 +157,11 @@ export class QuotaHandler {
   /** The books of an account, for reading; null where there is none, or this process isn't the owner. */
   booksOf(account: AccountName): AccountBooks | null {
     return this.books.get(account) ?? null;
+  }
+
+  /** The latest instant at which anything was decided; the database's clock may have been set back since. */
+  decidedMs(): number {
+    return this.lastNowMs;
   }
 
   /** The ledger's clock, as far as it is known between turns. Never runs backwards. */
@@ -332,10 +339,10 @@ export class QuotaHandler {
     this.lastTurnAtMs = this.clock.monotonicMs();
   }
 
-  /** Never given before: the epoch is this owner's alone. */
+  /** Never given before: the epoch is this owner's alone, and its beginning tells it from one that a restored backup repeats. */
   private readonly newGrantId = (): string => {
     this.grantsMade += 1;
-    return `g${this.store?.epoch.toString(36)}-${this.grantsMade.toString(36)}`;
+    return `${this.grantIdPrefix}-${this.grantsMade.toString(36)}`;
   };
 }
 

@@ -49,7 +49,7 @@ describe('the quota handler', () => {
     commits = 0;
     const store = open();
     const changes = new LedgerChanges();
-    await store.apply({ versions: [{ version: 1, origin: 'file', config: demoConfig([{ max: 10 }]) }], changes });
+    await store.apply({ versions: [{ version: 1, origin: 'file', config: demoConfig([{ max: 10 }]) }], changes }, 0);
     handler = new QuotaHandler(systemClock, silentLog);
     await handler.begin(store);
   });
@@ -188,6 +188,19 @@ describe('the quota handler', () => {
     monotonic.ms += 8_000;
     handler.expireDue();
     expect(await acquire('two')).toMatchObject({ answer: 'refused', limit: 'minute' });
+  });
+
+  it('gives no grant an id given before the tables came back from a backup', async () => {
+    const backup = structuredClone(tables.versions);
+    tables.epoch = 0;
+    await handler.begin(open());
+    const before = (await acquire('one')) as Granted;
+    tables = new SimulatedTables();
+    for (const [account, versions] of backup) tables.versions.set(account, versions);
+    nowMs += 1_000;
+    await handler.begin(open());
+    const after = (await acquire('two')) as Granted;
+    expect(after.grantId).not.toBe(before.grantId);
   });
 
   it('knows no account that was not declared, and answers nothing once it has ended', async () => {

@@ -112,12 +112,12 @@ export class SimulatedLedgerStore implements LedgerStore {
     return structuredClone(this.tables.versions);
   }
 
-  async apply({ versions, changes }: VersionChanges): Promise<void> {
+  async apply({ versions, changes }: VersionChanges, leastMs: number): Promise<void> {
     this.assertOwner();
     for (const version of versions) {
       const { name } = version.config;
       const all = this.tables.versions.get(name) ?? [];
-      this.tables.versions.set(name, [...all, { ...version, appliedAt: this.world.nowMs() }]);
+      this.tables.versions.set(name, [...all, { ...version, appliedAt: Math.max(this.world.nowMs(), leastMs) }]);
     }
     this.record(changes);
   }

@@ -27,7 +27,7 @@ describe('usage', () => {
     nowMs = HOUR_START + 600_000;
     store = new SimulatedLedgerStore(new SimulatedTables(), { nowMs: () => nowMs });
     const changes = new LedgerChanges();
-    await store.apply({ versions: [{ version: 1, origin: 'file', config: demoConfig() }], changes });
+    await store.apply({ versions: [{ version: 1, origin: 'file', config: demoConfig() }], changes }, 0);
     quota = new QuotaHandler({ ...systemClock, monotonicMs: () => 0 }, silentLog);
     usages = new UsageHandler(quota);
     await quota.begin(store);

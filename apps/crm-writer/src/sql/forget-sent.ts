@@ -4,13 +4,13 @@ import type { Tx } from '#postgres';
 export const FORGET_AT_MOST = 500;
 
 /**
- * Takes customers' text out of what was done longer ago than `olderThanMs`: request bytes, answers, commands. What stays (ids, states,
+ * Takes customers' text out of what was done longer ago than `olderThanMs`: request bytes, answers, contacts' keys, commands. What stays (ids, states,
  * ticket numbers, times) is what keeps a repeated command from being written again. How many rows were emptied.
  */
 export async function forgetSent(tx: Tx, olderThanMs: number): Promise<number> {
   const [row] = await tx.query<{ forgotten: number }>(
     `WITH calls AS (
-       UPDATE call SET body = NULL, response = NULL
+       UPDATE call SET body = NULL, response = NULL, contact_keys = '{}'
        WHERE call_id IN (
          SELECT call_id FROM call
          WHERE closed_at < clock_timestamp() - $1 * interval '1 millisecond' AND (body IS NOT NULL OR response IS NOT NULL)

@@ -118,6 +118,19 @@ describe('the writer of an account whose CRM fails in part', () => {
     expect(await stateOf('call-1')).toEqual(['waiting']);
   });
 
+  it('gives a contact up that fails again and again while others get through', async () => {
+    start();
+    crm.fault = ({ path }) => (path.includes('users/search') && path.includes('111') ? BROKEN : null);
+    await takeIn(ticket('call-1', { contact: { ...NOBODY, phone: '+111' } }));
+    for (let others = 0; (await stateOf('call-1'))[0] !== 'parked' && others < 200; others += 1) {
+      await takeIn(ticket(`other-${others}`));
+      await until(isDone(`other-${others}`));
+    }
+    expect(await store.view('acme', 'call-1')).toMatchObject({
+      commands: [{ state: 'parked', reasonCode: 'contact_attempts_exhausted' }],
+    });
+  });
+
   it('waits, and says why, while the credential can’t be read', async () => {
     let readable = false;
     const lost = { answer: 'lost', reason: 'credential_unavailable', maybeArrived: false, sentAtMonoMs: null } as const;

@@ -1,0 +1,57 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { DataSource } from 'typeorm';
+import { openPostgres, poolOf, type Tx } from '#postgres';
+import { type TestPostgres, testPostgres } from '../../../../test/support/servers.js';
+import { ENTITIES } from '../entities/entities.js';
+import { MIGRATIONS } from '../migrations/migrations.js';
+import { nextDue } from './next-due.js';
+
+const MANY = 20_000;
+
+describe('what is due next', () => {
+  let postgres: TestPostgres;
+  let dataSource: DataSource;
+
+  beforeAll(async () => {
+    postgres = await testPostgres();
+    dataSource = await openPostgres({
+      url: postgres.url,
+      schema: 'crm_writer',
+      entities: ENTITIES,
+      migrations: MIGRATIONS,
+      applicationName: 'next due spec',
+      poolSize: 2,
+    });
+  });
+
+  afterAll(async () => {
+    await dataSource.destroy();
+    await postgres.drop();
+  });
+
+  it('is found without reading everything that waits', async () => {
+    const pool = poolOf(dataSource);
+    await pool.query(
+      `INSERT INTO interaction (account, interaction_id, waiting, runnable)
+       SELECT 'acme', 'call-' || n, 1, true FROM generate_series(1, ${MANY}) AS n`,
+    );
+    await pool.query(
+      `UPDATE interaction SET not_before = clock_timestamp() + interval '1 minute' WHERE interaction_id = 'call-7'`,
+    );
+    await pool.query('ANALYZE interaction');
+    let plan = '';
+    const explaining: Tx = {
+      query: async <R>(sql: string, params: readonly unknown[] = []): Promise<R[]> => {
+        const explained = await pool.query(`EXPLAIN (ANALYZE, FORMAT TEXT) ${sql}`, [...params]);
+        plan = JSON.stringify(explained.rows);
+        return (await pool.query(sql, [...params])).rows as R[];
+      },
+    };
+    const { waitingInMs } = await nextDue(explaining, 'acme');
+    expect(waitingInMs).toBeGreaterThan(0);
+    expect(waitingInMs).toBeLessThanOrEqual(60_000);
+    expect(plan).toContain('interaction_not_before');
+    expect(plan).not.toContain(`rows=${MANY - 1}`);
+    expect(plan).not.toMatch(/Rows Removed by Filter: \d{3,}/);
+  });
+});

@@ -55,6 +55,15 @@ export const FOREIGN = '(foreign)';
 /** As which what concerns a whole account is told: its configuration. No integration can be called so. */
 export const WHOLE_ACCOUNT = '(account)';
 
+/** What one entry tells; what it says of instants is the only part without a bound of its own. */
+type EventEntry = Readonly<Record<string, unknown>> & { readonly usedAt?: readonly number[] };
+
+/** Half of what a NATS message may have by default; the sizes of entries are bounds, as measuring them would cost each turn. */
+const MAX_EVENT_BYTES = 524_288;
+/** An entry's fields, with a request id of 128 characters that all have to be escaped. */
+const ENTRY_BYTES = 1_536;
+const INSTANT_BYTES = 20;
+
 /** Everything that one turn of decisions changes, to be recorded in one transaction. */
 export class LedgerChanges {
   readonly grantsMade = new Map<string, GrantOf>();
@@ -67,17 +76,14 @@ export class LedgerChanges {
   readonly foreign: ForeignCalls[] = [];
   /** Grants that these decisions closed, by account and request: the books have let go of them, the tables don't know yet. */
   private readonly closedByRequest = new Map<string, Grant>();
-  private readonly eventsByKey = new Map<string, LedgerEvent>();
-
-  get events(): LedgerEvent[] {
-    return [...this.eventsByKey.values()];
-  }
+  readonly events: LedgerEvent[] = [];
+  private readonly newestEvents = new Map<string, { readonly entries: object[]; bytes: number }>();
 
   isEmpty(): boolean {
     return (
       this.grantsMade.size === 0 &&
       this.grantsChanged.size === 0 &&
-      this.eventsByKey.size === 0 &&
+      this.events.length === 0 &&
       this.foreign.length === 0 &&
       this.holdsReleased.length === 0
     );
@@ -136,11 +142,19 @@ export class LedgerChanges {
     }
   }
 
-  event(account: AccountName, integration: IntegrationName, event: LedgerEventName, entry: object): void {
+  /** Joins the event of its kind, or begins another where the message would grow beyond what NATS takes. */
+  event(account: AccountName, integration: IntegrationName, event: LedgerEventName, entry: EventEntry): void {
     const key = `${account} ${integration} ${event}`;
-    const known = this.eventsByKey.get(key);
-    if (known) known.entries.push(entry);
-    else this.eventsByKey.set(key, { account, integration, event, entries: [entry] });
+    const bytes = ENTRY_BYTES + INSTANT_BYTES * (entry.usedAt?.length ?? 0);
+    const newest = this.newestEvents.get(key);
+    if (newest && newest.bytes + bytes <= MAX_EVENT_BYTES) {
+      newest.bytes += bytes;
+      newest.entries.push(entry);
+      return;
+    }
+    const entries: object[] = [entry];
+    this.events.push({ account, integration, event, entries });
+    this.newestEvents.set(key, { entries, bytes });
   }
 
   private usageOf(account: AccountName, integration: IntegrationName, minute: number, day: number): UsageChange[] {

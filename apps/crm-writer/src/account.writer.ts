@@ -97,6 +97,7 @@ export class AccountWriter {
       maker,
       random,
       newId: options.newId,
+      log: options.log,
       timeScale: config.crm.timeScale,
     };
     this.#single = new SingleWriter(tools);

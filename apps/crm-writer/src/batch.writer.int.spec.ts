@@ -146,6 +146,23 @@ describe('writing by jobs', () => {
     expect(crm.tickets.size).toBe(4);
   });
 
+  it('stores what other jobs came to where one’s results can’t be stored', async () => {
+    await store.takeIn(Array.from({ length: 105 }, (_, i) => ticket(`call-${i}`)));
+    running = startWriter(config(baseUrl, { batching: 'always' }), store, {}, (seams) => ({
+      ...seams,
+      store: new Proxy(seams.store, {
+        get: (from, name): unknown => {
+          const member = from[name as keyof typeof from];
+          if (name !== 'record') return member.bind(from);
+          return (record: Parameters<typeof from.record>[0]) =>
+            record.effects.length === 5 ? Promise.reject(new Error('unstorable')) : from.record(record);
+        },
+      }),
+    }));
+    await untilAll('done', 100);
+    expect((await store.counts('acme')).states).toEqual({ done: 100, sent: 5 });
+  });
+
   const returnerOf = ({ quota }: RunningWriter): PlaceReturner => {
     const ended = new AbortController().signal;
     return new PlaceReturner({ account: 'acme', store, quota, clock: systemClock, log: silentLog, ended });

@@ -120,9 +120,16 @@ export class BatchWriter {
     const later: PolledJob[] = [];
     for (const job of jobs) {
       const status = told.get(job.jobId);
-      if (status && !isRunning(status.status)) await this.#recordEnd(job, status, made.own);
-      else if (job.due)
-        later.push(...(await this.#lookedAt(job, status ? 'running' : jobsTold ? 'missing' : 'untold', made.own)));
+      const look = status ? 'running' : jobsTold ? 'missing' : 'untold';
+      try {
+        if (status && !isRunning(status.status)) await this.#recordEnd(job, status, made.own);
+        else if (job.due) later.push(...(await this.#lookedAt(job, look, made.own)));
+      } catch (error) {
+        // What can't be stored of one job mustn't keep the others' results.
+        const { account, log } = this.tools;
+        log.warn('what a job came to could not be stored', { account, callId: job.callId, jobId: job.jobId, error });
+        later.push(...(await this.#lookedAt(job, 'untold', made.own)));
+      }
     }
     if (later.length > 0) await this.tools.store.polled(this.tools.account, later);
   }

@@ -1,5 +1,6 @@
 import type { NewId } from '#clock';
 import type { AccountName } from '#contracts';
+import type { Log } from '#telemetry';
 import type { CallEnd, CallMaker, MadeCall } from './call.maker.js';
 import { effectOfVerdict, type ItemEffect } from './domain/effect.js';
 import type { PlannedCall } from './domain/plan-calls.js';
@@ -15,6 +16,7 @@ export interface WriterTools {
   readonly newId: NewId;
   /** In [0, 1). */
   readonly random: () => number;
+  readonly log: Log;
 }
 
 /** Writes one interaction's commands by one call: a ticket made, or changed. */

@@ -131,6 +131,18 @@ describe('the writer of an account whose CRM fails in part', () => {
     });
   });
 
+  it('submits a job without the contacts whose look-up has to wait', async () => {
+    start({ batching: 'always' });
+    const headers = { 'retry-after': '3600', 'x-rate-limit-remaining': '50' };
+    crm.fault = ({ path }) => (path.includes('users/search') ? { status: 429, body: {}, headers } : null);
+    const normal = (one: Command): Command => ({ ...one, data: { ...one.data, priority: 'normal' } });
+    await takeIn(normal(ticket('call-1', { contact: { ...NOBODY, phone: '+111' } })));
+    await until(() => crm.callsTo(/users/).length === 1);
+    await takeIn(...['call-2', 'call-3', 'call-4'].map((id) => normal(ticket(id))));
+    await until(isDone('call-4'));
+    expect(await stateOf('call-1')).toEqual(['waiting']);
+  });
+
   it('waits, and says why, while the credential can’t be read', async () => {
     let readable = false;
     const lost = { answer: 'lost', reason: 'credential_unavailable', maybeArrived: false, sentAtMonoMs: null } as const;

@@ -106,8 +106,17 @@ export class PostgresWriteStore implements WriteStore {
       return { account, interactionId: data.interactionId, contactKey, queuePath: ticket?.queuePath ?? null };
     });
     return this.#tx(async (tx) => {
-      await upsertInteractions(tx, seen);
+      await upsertInteractions(
+        tx,
+        seen.map((one) => ({ ...one, contactKey: null, queuePath: null })),
+      );
       const inserted = await insertWrites(tx, commands);
+      // Only the ticket command that counts tells of contact and queue: an interaction has one, and a second one is dropped.
+      const known = new Set(inserted);
+      const told = seen.filter(
+        ({ queuePath, contactKey }, i) => (queuePath ?? contactKey) !== null && known.has(commands[i]!.id),
+      );
+      if (told.length > 0) await upsertInteractions(tx, told);
       if (inserted.length > 0)
         for (const account of [...byAccount.keys()].sort())
           await refreshInteractions(tx, account, [...byAccount.get(account)!]);

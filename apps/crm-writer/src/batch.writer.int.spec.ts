@@ -4,7 +4,7 @@ import { systemClock } from '#clock';
 import { silentLog } from '#telemetry';
 import { openPostgres, poolOf } from '#postgres';
 import { type TestPostgres, testPostgres } from '../../../test/support/servers.js';
-import { config, ticket } from '../test/commands.js';
+import { config, NOBODY, ticket } from '../test/commands.js';
 import { type RunningWriter, startWriter } from '../test/running-writer.js';
 import { SmallCrm } from '../test/small-crm.js';
 import { ENTITIES } from './entities/entities.js';
@@ -39,7 +39,7 @@ describe('writing by jobs', () => {
 
   beforeEach(async () => {
     await sql(
-      'TRUNCATE crm_writer.asked, crm_writer.call, crm_writer.interaction, crm_writer.outbox, crm_writer.read_count CASCADE',
+      'TRUNCATE crm_writer.contact, crm_writer.asked, crm_writer.call, crm_writer.interaction, crm_writer.outbox, crm_writer.read_count CASCADE',
     );
     store = new PostgresWriteStore(poolOf(dataSource), systemClock);
     crm = new SmallCrm();
@@ -161,6 +161,33 @@ describe('writing by jobs', () => {
     }));
     await untilAll('done', 100);
     expect((await store.counts('acme')).states).toEqual({ done: 100, sent: 5 });
+  });
+
+  it('asks for no list of jobs where it is a contact that got no answer', async () => {
+    const keys = ['phone:+491'];
+    const request = { method: 'POST', path: '/x', body: null, idempotencyKey: null } as const;
+    const call = { account: 'acme', callId: 'k1', kind: 'users.create', priority: 'live', grantId: 'g' } as const;
+    expect(await store.claimContact({ ...call, request, keys, step: 'create', underWayForMs: -1 })).toBe(true);
+    await store.recordContact({
+      account: 'acme',
+      call: { callId: 'k1', sends: 1, answer: null },
+      keys,
+      step: 'create',
+      expiresInMs: 0,
+      becomes: { is: 'unknown', askInMs: -1, attempts: 1 },
+    });
+    expect(await store.bulksToList('acme', 10)).toEqual([]);
+    expect(await store.nextDue('acme')).toMatchObject({ jobListInMs: null });
+  });
+
+  it('takes contact and queue from the ticket command that counts, not from one that is dropped', async () => {
+    const first = ticket('call-1', { queuePath: null });
+    const second = ticket('call-1', { queuePath: 'sales', contact: { ...NOBODY, phone: '+491' } });
+    await store.takeIn([first]);
+    await store.takeIn([second]);
+    expect(await sql('SELECT contact_key, queue_path FROM crm_writer.interaction')).toEqual([
+      { contact_key: null, queue_path: null },
+    ]);
   });
 
   const returnerOf = ({ quota }: RunningWriter): PlaceReturner => {

@@ -12,7 +12,7 @@ export async function nextDue(tx: Tx, account: string): Promise<NextDue> {
        (SELECT ${inMs('min(under_way_until)')} FROM call WHERE account = $1 AND state = 'sent') AS "sentInMs",
        (SELECT ${inMs('min(poll_at)')} FROM job WHERE account = $1 AND NOT over) AS "jobInMs",
        (SELECT ${inMs('min(ask_at)')} FROM call
-        WHERE account = $1 AND state = 'unknown' AND NOT jobs_settled) AS "jobListInMs",
+        WHERE account = $1 AND state = 'unknown' AND writer = 'batch' AND NOT jobs_settled) AS "jobListInMs",
        (SELECT ${inMs('min(item.ask_at)')} FROM item JOIN call USING (call_id)
         WHERE item.account = $1 AND item.state = 'unknown' AND call.state = 'unknown' AND jobs_settled) AS "itemInMs",
        (SELECT ${inMs('min(ask_at)')} FROM call WHERE account = $1 AND state = 'again') AS "againInMs",

@@ -296,7 +296,10 @@ describe('the writer of an account', () => {
     await takeIn(...Array.from({ length: 230 }, (_, i) => ticket(`call-${i}`)));
     start({ batching: 'auto' });
     await until({ done: 230 }, 20_000);
-    expect(crm.callsTo(/create_many/)).toHaveLength(2);
+    // The last 30 go as a job of their own or, once they are seen to be few, singly: both are right.
+    const createJobs = crm.callsTo(/create_many/).length;
+    expect([2, 3]).toContain(createJobs);
+    expect(crm.callsTo(/POST .*tickets$/)).toHaveLength(createJobs === 2 ? 30 : 0);
     for (const made of crm.tickets.values()) {
       const view = await store.view('acme', made.external_id!.replace('ccai-', ''));
       expect(view!.ticketId).toBe(made.id);
@@ -309,8 +312,9 @@ describe('the writer of an account', () => {
       if (more) expect(`ccai-call-${more.body.replace('more of ', '')}`).toBe(made.external_id);
     }
     const untilMs = performance.now() + 2_000;
-    while (quota.released.length < 4 && performance.now() < untilMs) await systemClock.sleep(10);
-    expect(new Set(quota.released).size).toBe(4);
+    const jobs = createJobs + 2;
+    while (quota.released.length < jobs && performance.now() < untilMs) await systemClock.sleep(10);
+    expect(new Set(quota.released).size).toBe(jobs);
   });
 
   it('writes failed items of a job again, alone', async () => {

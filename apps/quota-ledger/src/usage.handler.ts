@@ -1,4 +1,12 @@
-import type { AccountName, PlaceTaken, Rejected, Unavailable, UsageAnswer, UsageRow } from '#contracts';
+import {
+  type AccountName,
+  isoOf,
+  type PlaceTaken,
+  type Rejected,
+  type Unavailable,
+  type UsageAnswer,
+  type UsageRow,
+} from '#contracts';
 import type { UsageQuery } from './domain/parse-requests.js';
 import { bucketsAt, type Hold } from './domain/books.js';
 import { standings } from './domain/standing.js';
@@ -57,7 +65,7 @@ export class UsageHandler {
 }
 
 function rowOf({ integration, startsAt, ...counts }: CountedCalls): UsageRow {
-  return { integration, startsAt: new Date(startsAt).toISOString(), ...counts };
+  return { integration, startsAt: isoOf(startsAt), ...counts };
 }
 
 function reject(code: string, message: string): Rejected {

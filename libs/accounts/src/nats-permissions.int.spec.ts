@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { type AccountConfig, ACCOUNTS_BUCKET, STREAMS, type StreamName, subjects } from '#contracts';
+import { ACCOUNTS_BUCKET, STREAMS, type StreamName, subjects } from '#contracts';
 import { type TestNats, testNats } from '../../../test/support/servers.js';
-import { DEFAULT_POLICY } from './default-policy.js';
+import { account } from '../test/account.js';
 import { integrationIdentity } from './nats-users.js';
 
 const ANSWER_WITHIN_MS = 2_000;
@@ -204,25 +204,3 @@ describe("The server's permissions made from the accounts", () => {
     await jsm.streams.add({ name: stream, subjects: [...STREAMS[stream].subjects] });
   }
 });
-
-function account(name: string): AccountConfig {
-  return {
-    name,
-    crm: {
-      type: 'zendesk',
-      baseUrl: 'http://127.0.0.1:8080',
-      credential: { kind: 'oauth', tokenRef: 'env:NOT_READ_HERE' },
-      licence: 'team',
-      externalIdPrefix: 'ccai-',
-      timeScale: 1,
-      requestTimeoutMs: 3_000,
-    },
-    limits: [],
-    batching: 'auto',
-    integrations: {
-      ccai: { ingest: { username: 'ccai', passwordRef: 'env:NOT_READ_HERE' }, trusted: true },
-      reporting: { ingest: null, trusted: false },
-    },
-    policy: DEFAULT_POLICY,
-  };
-}

@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { AccountConfig } from '#contracts';
-import { DEFAULT_POLICY } from './default-policy.js';
+import { account } from '../test/account.js';
 import { canSyncAlways, natsServerConfig, type NatsServerSettings } from './nats-server-config.js';
 import { natsUsers } from './nats-users.js';
 
@@ -81,26 +80,4 @@ function settings(changed: Partial<NatsServerSettings>): NatsServerSettings {
 
 function passwords(): Record<string, string> {
   return Object.fromEntries(natsUsers([account('acme')]).map(({ user }) => [user, `secret-of-${user}`]));
-}
-
-function account(name: string): AccountConfig {
-  return {
-    name,
-    crm: {
-      type: 'zendesk',
-      baseUrl: 'http://127.0.0.1:8080',
-      credential: { kind: 'oauth', tokenRef: 'env:NOT_READ_HERE' },
-      licence: 'team',
-      externalIdPrefix: 'ccai-',
-      timeScale: 1,
-      requestTimeoutMs: 3_000,
-    },
-    limits: [],
-    batching: 'auto',
-    integrations: {
-      ccai: { ingest: { username: 'ccai', passwordRef: 'env:NOT_READ_HERE' }, trusted: true },
-      reporting: { ingest: null, trusted: false },
-    },
-    policy: DEFAULT_POLICY,
-  };
 }

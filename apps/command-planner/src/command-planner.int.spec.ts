@@ -10,6 +10,8 @@ import {
   type InteractionEvent,
   parseCommand,
   subjects,
+  DEFAULT_QUOTA_POLICY,
+  DEFAULT_SHARE,
 } from '#contracts';
 import {
   type AccountDirectory,
@@ -43,7 +45,9 @@ const account = (name: string): AccountConfig => ({
   },
   limits: [],
   batching: 'auto',
-  integrations: { ccai: { ingest: null, trusted: true } },
+  quota: DEFAULT_QUOTA_POLICY,
+  dryRun: false,
+  integrations: { ccai: { ingest: null, trusted: true, share: DEFAULT_SHARE, quotaPasswordRef: null } },
   policy: DEFAULT_POLICY,
 });
 

@@ -5,6 +5,8 @@ import {
   commandIdOf,
   type Contact,
   type Priority,
+  DEFAULT_QUOTA_POLICY,
+  DEFAULT_SHARE,
 } from '#contracts';
 
 /** A contact of whom nothing is known. */
@@ -24,7 +26,9 @@ export const config = (baseUrl: string, changed: Partial<AccountConfig> = {}): A
   },
   limits: [],
   batching: 'off',
-  integrations: { ccai: { ingest: null, trusted: true } },
+  quota: DEFAULT_QUOTA_POLICY,
+  dryRun: false,
+  integrations: { ccai: { ingest: null, trusted: true, share: DEFAULT_SHARE, quotaPasswordRef: null } },
   policy: {
     ticketAt: 'assigned',
     chatAfterCustomerMessages: 0,

@@ -1,3 +1,4 @@
+import { DEFAULT_SHARE } from '#contracts';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -55,7 +56,7 @@ describe('credentials', () => {
   it('are forgotten with the account, or when it takes events no more', () => {
     credentials.learn({
       ...accountOf('demo', `file:${file}`),
-      integrations: { ccai: { ingest: null, trusted: true } },
+      integrations: { ccai: { ingest: null, trusted: true, share: DEFAULT_SHARE, quotaPasswordRef: null } },
     });
     expect(credentials.identify('demo', basic('ccai:one:two'))).toBe('unknown');
     credentials.learn(accountOf('demo', `file:${file}`));

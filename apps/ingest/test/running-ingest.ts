@@ -2,7 +2,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { Test } from '@nestjs/testing';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { DEFAULT_POLICY } from '#accounts';
-import type { AccountConfig } from '#contracts';
+import { DEFAULT_QUOTA_POLICY, DEFAULT_SHARE, type AccountConfig } from '#contracts';
 import { NATS } from '#jetstream';
 import { readSettings } from '#settings';
 import { HealthModule, jsonLogger } from '#telemetry';
@@ -70,7 +70,11 @@ export function accountOf(name: string, passwordRef: string): AccountConfig {
     },
     limits: [],
     batching: 'auto',
-    integrations: { ccai: { ingest: { username: 'ccai', passwordRef }, trusted: true } },
+    quota: DEFAULT_QUOTA_POLICY,
+    dryRun: false,
+    integrations: {
+      ccai: { ingest: { username: 'ccai', passwordRef }, trusted: true, share: DEFAULT_SHARE, quotaPasswordRef: null },
+    },
     policy: DEFAULT_POLICY,
   };
 }

@@ -65,7 +65,7 @@ export class UsageHandler {
 }
 
 function rowOf({ integration, startsAt, ...counts }: CountedCalls): UsageRow {
-  return { integration, startsAt: isoOf(startsAt), ...counts };
+  return { integration, startsAt: isoOf(startsAt), crmRefused: 0, wouldRefuse: 0, ...counts };
 }
 
 function reject(code: string, message: string): Rejected {

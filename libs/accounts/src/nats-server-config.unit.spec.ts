@@ -26,9 +26,12 @@ describe('The NATS users of the accounts', () => {
       publish: [
         'quota.v1.acme.reporting.acquire',
         'quota.v1.acme.reporting.settle',
+        'quota.v1.acme.reporting.cancel',
+        'quota.v1.acme.reporting.hold',
         'quota.v1.acme.reporting.release',
         'quota.v1.acme.reporting.observe',
         'quota.v1.acme.usage',
+        'quota.v1.acme.forecast',
       ],
       subscribe: ['_INBOX.acme.reporting.>'],
     });

@@ -61,7 +61,7 @@ function integrationUser(account: AccountName, integration: IntegrationName, con
   return {
     user,
     inboxPrefix,
-    permissions: { publish: [...quota, subjects.usage(account), ...ingest], subscribe: [`${inboxPrefix}.>`] },
+    permissions: { publish: [...quota, subjects.usage(account), subjects.forecast(account), ...ingest], subscribe: [`${inboxPrefix}.>`] },
   };
 }
 
@@ -102,7 +102,7 @@ const SERVICE_NEEDS: Readonly<Record<ServiceUser, ServiceNeeds>> = {
   },
   operator: {
     // Places whose holder is gone come free only by somebody's word.
-    publish: ['accounts.v1.>', 'quota.v1.*.usage', 'quota.v1.*.*.release'],
+    publish: ['accounts.v1.>', 'quota.v1.*.usage', 'quota.v1.*.forecast', 'quota.v1.*.*.release'],
     answers: [],
     declares: [],
     consumes: EVERY_STREAM,

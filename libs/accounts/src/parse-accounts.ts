@@ -2,6 +2,8 @@ import 'reflect-metadata';
 import {
   type AccountConfig,
   type CrmConfig,
+  DEFAULT_QUOTA_POLICY,
+  DEFAULT_SHARE,
   INTERACTION_EVENTS,
   type IntegrationConfig,
   isName,
@@ -84,7 +86,16 @@ function readAccount(report: ProblemReport, name: string, value: unknown): Accou
   const integrations = readIntegrations(report, [...path, 'integrations'], section.integrations);
   const policy = readPolicy(report, [...path, 'policy'], section.policy);
   if (!crm || !limits || !integrations || !policy) return null;
-  return { name, crm, limits, batching: section.batching ?? 'auto', integrations, policy };
+  return {
+    name,
+    crm,
+    limits,
+    batching: section.batching ?? 'auto',
+    integrations,
+    policy,
+    quota: DEFAULT_QUOTA_POLICY,
+    dryRun: false,
+  };
 }
 
 function readCrm(report: ProblemReport, path: Path, value: unknown): CrmConfig | null {
@@ -190,6 +201,8 @@ function readIntegration(report: ProblemReport, path: Path, name: string, value:
   return {
     ingest: ingest ? { username: ingest.username, passwordRef: ingest.passwordRef } : null,
     trusted: section.trusted ?? name === WRITER_INTEGRATION,
+    share: DEFAULT_SHARE,
+    quotaPasswordRef: null,
   };
 }
 

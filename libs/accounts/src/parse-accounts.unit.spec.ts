@@ -1,3 +1,4 @@
+import { DEFAULT_QUOTA_POLICY, DEFAULT_SHARE } from '#contracts';
 import { describe, expect, it } from '@jest/globals';
 import { isScalar, parseDocument } from 'yaml';
 import { DEFAULT_POLICY, parseAccounts, templateEngine } from './index.js';
@@ -45,9 +46,16 @@ describe('parseAccounts', () => {
       },
       limits: [],
       batching: 'auto',
+      quota: DEFAULT_QUOTA_POLICY,
+      dryRun: false,
       integrations: {
-        ccai: { ingest: { username: 'ccai', passwordRef: 'env:DEMO_CCAI_PASSWORD' }, trusted: true },
-        reporting: { ingest: null, trusted: false },
+        ccai: {
+          ingest: { username: 'ccai', passwordRef: 'env:DEMO_CCAI_PASSWORD' },
+          trusted: true,
+          share: DEFAULT_SHARE,
+          quotaPasswordRef: null,
+        },
+        reporting: { ingest: null, trusted: false, share: DEFAULT_SHARE, quotaPasswordRef: null },
       },
       policy: DEFAULT_POLICY,
     });

@@ -1,4 +1,4 @@
-import type { AccountConfig } from '#contracts';
+import { DEFAULT_QUOTA_POLICY, DEFAULT_SHARE, type AccountConfig } from '#contracts';
 import { DEFAULT_POLICY } from '../src/default-policy.js';
 
 /** An account with an integration that publishes events and one that doesn't; its secrets are never read. */
@@ -16,9 +16,16 @@ export function account(name: string): AccountConfig {
     },
     limits: [],
     batching: 'auto',
+    quota: DEFAULT_QUOTA_POLICY,
+    dryRun: false,
     integrations: {
-      ccai: { ingest: { username: 'ccai', passwordRef: 'env:NOT_READ_HERE' }, trusted: true },
-      reporting: { ingest: null, trusted: false },
+      ccai: {
+        ingest: { username: 'ccai', passwordRef: 'env:NOT_READ_HERE' },
+        trusted: true,
+        share: DEFAULT_SHARE,
+        quotaPasswordRef: null,
+      },
+      reporting: { ingest: null, trusted: false, share: DEFAULT_SHARE, quotaPasswordRef: null },
     },
     policy: DEFAULT_POLICY,
   };

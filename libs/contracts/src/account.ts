@@ -40,11 +40,43 @@ export interface LimitConfig {
   readonly draws: readonly CallKind[] | null;
 }
 
+/** Part of every limit of the whole account (its minute, its day): percent, but for limits named with their own number of calls. */
+export interface Portion {
+  /** 0–100. */
+  readonly percent: number;
+  readonly calls: Readonly<Record<string, number>>;
+}
+
+/** What an integration may have of the account's windows. */
+export interface Share {
+  /** Its own whenever it asks: worth guarantee × time left ÷ length of the window. What it doesn't use others borrow. */
+  readonly guarantee: Portion;
+  /** Never more than this; null = no cap. */
+  readonly cap: Portion | null;
+  /** Among those who wait with the same priority, calls are granted in proportion to weights. */
+  readonly weight: number;
+}
+
+/** How the ledger grants an account's calls. */
+export interface QuotaPolicy {
+  /** `shadow`: decides, counts and reports, but refuses nothing. */
+  readonly mode: 'enforce' | 'shadow';
+  /** Percent of each window of the whole account that only `live` may use; worth less as the window runs out. */
+  readonly liveReservePercent: number;
+  /** Backlog is spread over a window instead of burning it in its first seconds. */
+  readonly spreadBacklog: boolean;
+  /** Calls a minute kept free for those who don't ask; `auto` = learned from what was seen, by hour of the week. */
+  readonly foreignPerMinute: number | 'auto';
+}
+
 export interface IntegrationConfig {
   /** HTTP Basic credentials for the ingest door; null = this integration may not publish events. */
   readonly ingest: { readonly username: string; readonly passwordRef: SecretRef } | null;
   /** A trusted integration's observed headers may close a limit; others can only lower within their evidence. */
   readonly trusted: boolean;
+  readonly share: Share;
+  /** Its password for the quota protocol over HTTP (user name `<account>.<integration>`); null = over NATS only. */
+  readonly quotaPasswordRef: SecretRef | null;
 }
 
 /** What becomes a ticket, a comment, a field, and how it reads. Templates are Liquid. */
@@ -78,6 +110,9 @@ export interface AccountConfig {
   readonly batching: Batching;
   readonly integrations: Readonly<Record<IntegrationName, IntegrationConfig>>;
   readonly policy: TicketPolicy;
+  readonly quota: QuotaPolicy;
+  /** Plan, count and report, but write nothing to the CRM: a trial of the whole gateway. */
+  readonly dryRun: boolean;
 }
 
 /** What the ledger publishes of an account: its newest configuration and that version's number. */
@@ -85,3 +120,14 @@ export interface PublishedAccount {
   readonly version: number;
   readonly config: AccountConfig;
 }
+
+/** No guarantee, no cap, the weight that everybody has. */
+export const DEFAULT_SHARE: Share = { guarantee: { percent: 0, calls: {} }, cap: null, weight: 1 };
+
+/** How calls are granted where an account says nothing of it. */
+export const DEFAULT_QUOTA_POLICY: QuotaPolicy = {
+  mode: 'enforce',
+  liveReservePercent: 10,
+  spreadBacklog: true,
+  foreignPerMinute: 'auto',
+};

@@ -2,7 +2,17 @@ import { type Envelope, type Parsed, parseEnvelope } from './envelope.js';
 import type { IntegrationName } from './words.js';
 
 /** What the ledger tells on LEDGER of each account, one message for all that one commit did to one integration. */
-export const LEDGER_EVENTS = ['granted', 'settled', 'expired', 'released', 'closed', 'foreign', 'applied'] as const;
+export const LEDGER_EVENTS = [
+  'granted',
+  'settled',
+  'expired',
+  'held',
+  'released',
+  'closed',
+  'foreign',
+  'licence',
+  'applied',
+] as const;
 export type LedgerEventName = (typeof LEDGER_EVENTS)[number];
 
 export interface LedgerEventData {

@@ -38,7 +38,10 @@ export interface AcquireRequest {
   readonly keys?: readonly CallKey[];
   readonly calls: { readonly min: number; readonly max: number };
   readonly priority: Priority;
-  /** How long the request may wait in the ledger; 0 = answer at once. */
+  /**
+   * How long the request may wait in the ledger for its turn; 0 = answer at once. What waits is served by priority, then
+   * weighted fair among integrations, then in order of arrival; `cancel` ends the wait.
+   */
   readonly waitMs: number;
 }
 
@@ -48,6 +51,8 @@ export interface LimitStanding {
   readonly remaining: number;
   /** Until the current window ends; null for holds. */
   readonly resetsInMs: number | null;
+  /** Long windows only: calls of the asker this far apart use evenly what it may still have until the window ends. */
+  readonly paceMs?: number;
 }
 
 export interface Granted {
@@ -63,13 +68,38 @@ export interface Granted {
   /** One id per call that occupies a place until released (bulk jobs). */
   readonly holdIds: readonly string[];
   readonly remaining: readonly LimitStanding[];
+  /** Accounts in shadow mode only: what would have refused. Nothing is refused there. */
+  readonly wouldRefuse?: { readonly limit: string; readonly reason: RefusalReason };
 }
+
+/** Why calls are not granted now. */
+export const REFUSAL_REASONS = [
+  /** The limit's window is full. */
+  'limit_reached',
+  /** The CRM said that the limit is closed. */
+  'closed_by_crm',
+  /** All places are taken. */
+  'places_taken',
+  /** The integration has had its cap of the window. */
+  'cap_reached',
+  /** What is left is guaranteed to other integrations, for as long as their guarantees are worth it. */
+  'guaranteed_to_others',
+  /** What is left is reserved for `live`. */
+  'reserved_for_live',
+  /** Backlog is spread over the window: its next call's time has not come. */
+  'backlog_is_spread',
+  /** Others, who asked before or whose turn it is, wait for the same limit. */
+  'others_wait',
+  /** The account or the integration is paused by an operator. */
+  'paused',
+] as const;
+export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
 export interface Refused {
   readonly answer: 'refused';
-  /** The limit, hold or share that refused. */
+  /** The limit or kind of places that refused; for a share's refusal the limit that it is a share of. */
   readonly limit: string;
-  readonly reason: string;
+  readonly reason: RefusalReason;
   readonly retryInMs: number;
   readonly eta: { readonly fromMs: number; readonly toMs: number };
 }
@@ -122,6 +152,32 @@ export interface Settled {
 
 export type SettleAnswer = Settled | Rejected | Unavailable;
 
+/** Ends the wait of an `acquire`, named by the requestId that it has. */
+export interface CancelRequest {
+  readonly requestId: string;
+}
+export interface Cancelled {
+  readonly answer: 'cancelled';
+  /** `waiting`: it waited and is now answered `refused`; `granted`: too late, settle its calls; `unknown`: no such request. */
+  readonly was: 'waiting' | 'granted' | 'unknown';
+  /** Where it was granted. */
+  readonly grantId: string | null;
+}
+export type CancelAnswer = Cancelled | Rejected | Unavailable;
+
+/** Takes places without calls: for jobs that were found running, or that somebody else began. */
+export interface HoldRequest {
+  readonly requestId: string;
+  /** The kind of places, such as `inflight-jobs`. */
+  readonly limit: string;
+  readonly places: number;
+}
+export interface Held {
+  readonly answer: 'held';
+  readonly holdIds: readonly string[];
+}
+export type HoldAnswer = Held | Refused | Rejected | Unavailable;
+
 export interface ReleaseRequest {
   readonly requestId: string;
   readonly holdIds: readonly string[];
@@ -149,6 +205,36 @@ export interface Observed {
 }
 export type ObserveAnswer = Observed | Rejected | Unavailable;
 
+/** When calls would be had, as things stand. Nothing is reserved by asking. */
+export interface ForecastRequest {
+  readonly integration: IntegrationName;
+  readonly kind: CallKind;
+  readonly calls: number;
+  readonly priority: Priority;
+}
+export interface Forecast {
+  readonly answer: 'forecast';
+  /** All of the calls will be had between these. */
+  readonly eta: { readonly fromMs: number; readonly toMs: number };
+  /** What the calls wait for longest; null = nothing. */
+  readonly limit: string | null;
+  readonly limits: readonly LimitForecast[];
+  /** Who waits in the ledger now. */
+  readonly waiting: readonly {
+    readonly integration: IntegrationName;
+    readonly priority: Priority;
+    readonly requests: number;
+    readonly calls: number;
+  }[];
+}
+export interface LimitForecast extends LimitStanding {
+  /** Calls of those who don't ask the ledger, in the current window: at least and at most. */
+  readonly foreign: { readonly atLeast: number; readonly atMost: number };
+  /** Kept free for them in each window. */
+  readonly headroom: number;
+}
+export type ForecastAnswer = Forecast | Rejected | Unavailable;
+
 export interface UsageRequest {
   /** Buckets of a minute, an hour or a day (an account with a time scale has scaled ones). */
   readonly per: 'minute' | 'hour' | 'day';
@@ -166,6 +252,10 @@ export interface UsageRow {
   readonly returned: number;
   readonly expired: number;
   readonly open: number;
+  /** Calls that the CRM refused with a 429; `(foreign)` has those that others' calls caused. */
+  readonly crmRefused: number;
+  /** Calls granted in shadow mode that would have been refused. */
+  readonly wouldRefuse: number;
 }
 /** A place of a bulk job, as long as nobody released it. */
 export interface PlaceTaken {

@@ -15,6 +15,7 @@ export const subjects = {
   quota: (account: AccountName, integration: IntegrationName, verb: QuotaVerb): string =>
     `quota.v1.${account}.${integration}.${verb}`,
   usage: (account: AccountName): string => `quota.v1.${account}.usage`,
+  forecast: (account: AccountName): string => `quota.v1.${account}.forecast`,
   /** The door by which events come in over NATS: same bodies as over HTTP. */
   ingest: (account: AccountName, integration: IntegrationName, feed: IngestFeed): string =>
     `ingest.v1.${account}.${integration}.${feed}`,
@@ -24,7 +25,7 @@ export const subjects = {
   deadLetter: (durable: string): string => `deadletters.v1.${durable}`,
 } as const;
 
-export const QUOTA_VERBS = ['acquire', 'settle', 'release', 'observe'] as const;
+export const QUOTA_VERBS = ['acquire', 'settle', 'cancel', 'hold', 'release', 'observe'] as const;
 export type QuotaVerb = (typeof QUOTA_VERBS)[number];
 
 export const INGEST_FEEDS = ['calls', 'chats', 'metadata'] as const;

@@ -1,4 +1,13 @@
-import type { AcquireAnswer, AcquireRequest, CallKey, Granted, IntegrationName, Refused, Rejected } from '#contracts';
+import type {
+  AcquireAnswer,
+  AcquireRequest,
+  CallKey,
+  Granted,
+  IntegrationName,
+  RefusalReason,
+  Refused,
+  Rejected,
+} from '#contracts';
 import { type AccountBooks, bucketsAt, counterOf, enterGrant, holdsFor, limitsFor, requestKey } from './books.js';
 import { chargeOpen } from './charge.js';
 import { countsOf, type Grant, holdIdOf, type Span } from './grant.js';
@@ -89,7 +98,7 @@ function grantedAnswer(books: AccountBooks, grant: Grant, nowMs: number): Grante
 
 interface Blocked {
   readonly limit: string;
-  readonly reason: string;
+  readonly reason: RefusalReason;
   readonly clearsAt: number;
   readonly maySooner: boolean;
 }

@@ -1,5 +1,14 @@
 import { DEFAULT_POLICY } from '#accounts';
-import type { AccountConfig, AcquireAnswer, AcquireRequest, Granted, LimitConfig, Refused } from '#contracts';
+import {
+  DEFAULT_QUOTA_POLICY,
+  DEFAULT_SHARE,
+  type AccountConfig,
+  type AcquireAnswer,
+  type AcquireRequest,
+  type Granted,
+  type LimitConfig,
+  type Refused,
+} from '#contracts';
 import { acquire } from './acquire.js';
 import { type AccountBooks, openBooks } from './books.js';
 import { LedgerChanges } from './ledger-changes.js';
@@ -34,7 +43,12 @@ export function demoConfig(
       ...limit,
     })),
     batching: 'auto',
-    integrations: { ccai: { ingest: null, trusted: true }, reporting: { ingest: null, trusted: false } },
+    quota: DEFAULT_QUOTA_POLICY,
+    dryRun: false,
+    integrations: {
+      ccai: { ingest: null, trusted: true, share: DEFAULT_SHARE, quotaPasswordRef: null },
+      reporting: { ingest: null, trusted: false, share: DEFAULT_SHARE, quotaPasswordRef: null },
+    },
     policy: DEFAULT_POLICY,
   };
 }

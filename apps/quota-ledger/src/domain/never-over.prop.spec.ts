@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { AccountConfig, CallKind, SettleRequest } from '#contracts';
+import { DEFAULT_QUOTA_POLICY, DEFAULT_SHARE, type AccountConfig, type CallKind, type SettleRequest } from '#contracts';
 import { DEFAULT_POLICY } from '#accounts';
 import { draws, type Limit, limitsOf, windowsBetween } from '#limits';
 import { acquire } from './acquire.js';
@@ -47,7 +47,12 @@ function config(minute: number, day: number, rolling: number): AccountConfig {
       { ...limit, name: 'inflight-jobs', max: 2, lengthMs: null },
     ],
     batching: 'auto',
-    integrations: { ccai: { ingest: null, trusted: true }, reporting: { ingest: null, trusted: false } },
+    quota: DEFAULT_QUOTA_POLICY,
+    dryRun: false,
+    integrations: {
+      ccai: { ingest: null, trusted: true, share: DEFAULT_SHARE, quotaPasswordRef: null },
+      reporting: { ingest: null, trusted: false, share: DEFAULT_SHARE, quotaPasswordRef: null },
+    },
     policy: DEFAULT_POLICY,
   };
 }

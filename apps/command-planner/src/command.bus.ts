@@ -17,5 +17,7 @@ export class BusUnavailable extends Error {
   }
 }
 
-/** An account's policy and its version's number; null where the account isn't known. */
-export type FindPolicy = (account: AccountName) => { readonly version: number; readonly policy: TicketPolicy } | null;
+/** An account's policy and its version's number; null where the account isn't known, a null policy where nothing is written for it. */
+export type FindPolicy = (
+  account: AccountName,
+) => { readonly version: number; readonly policy: TicketPolicy | null } | null;

@@ -51,11 +51,16 @@ export class PlanHandler {
     const found = this.findPolicy(account);
     if (found === null) return counted(account, this.#unknownAccount(account));
     this.#unknown.delete(account);
+    const { policy, version: policyVersion } = found;
+    if (policy === null) {
+      this.log.warn('an event is of an account for quota only: nothing is planned', { account });
+      return counted(account, deadLetter('nothing is written to the CRM of this account'));
+    }
     try {
       const commands = planCommands({
         event,
-        policy: found.policy,
-        policyVersion: found.version,
+        policy,
+        policyVersion,
         render: this.render,
         nowMs: this.clock.nowMs(),
       });

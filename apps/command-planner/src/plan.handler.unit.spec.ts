@@ -17,9 +17,9 @@ function delivered(sequence: number, deliveryCount = 1): Delivered {
 
 /** A handler with everything in its test's hands. */
 function handlerOf(bus: CommandBus = { store: () => Promise.resolve() }, known = true) {
-  const now = { atMs: 0, known };
+  const now = { atMs: 0, known, policy: DEFAULT_POLICY as typeof DEFAULT_POLICY | null };
   const clock: Clock = { ...systemClock, nowMs: () => now.atMs, monotonicMs: () => now.atMs };
-  const findPolicy = () => (now.known ? { version: 1, policy: DEFAULT_POLICY } : null);
+  const findPolicy = () => (now.known ? { version: 1, policy: now.policy } : null);
   const handler = new PlanHandler(bus, findPolicy, (template) => template, clock, silentLog, WAIT_MS);
   const kindOf = async (one: Delivered): Promise<string> => (await handler.handle([one]))[0]!.kind;
   return { now, kindOf };
@@ -34,6 +34,12 @@ describe('planning an event', () => {
     for (let failures = 1; failures < MAX_FAILURES; failures += 1)
       expect(await kindOf(delivered(1, 20 + failures))).toBe('retryAfter');
     expect(await kindOf(delivered(1, 30))).toBe('deadLetter');
+  });
+
+  it('puts aside at once what belongs to an account to which nothing is written', async () => {
+    const { now, kindOf } = handlerOf({ store: () => Promise.reject(new Error('must not be stored')) });
+    now.policy = null;
+    expect(await kindOf(delivered(1))).toBe('deadLetter');
   });
 
   it('waits for an unknown account once, not for each of its events', async () => {

@@ -1,6 +1,7 @@
 import { type DynamicModule, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { systemClock } from '#clock';
+import { isWritten } from '#contracts';
 import { type AccountDirectory, NATS, natsModule, watchAccounts } from '#jetstream';
 import { HealthChecks, type ServiceTools } from '#telemetry';
 import type { FindPolicy } from './command.bus.js';
@@ -65,6 +66,8 @@ export class PlannerModule implements OnApplicationShutdown {
 function policiesOf(accounts: AccountDirectory): FindPolicy {
   return (name) => {
     const found = accounts.get(name);
-    return found === null ? null : { version: found.version, policy: found.config.policy };
+    return found === null
+      ? null
+      : { version: found.version, policy: isWritten(found.config) ? found.config.policy : null };
   };
 }

@@ -1,5 +1,5 @@
 import type { Clock, NewId } from '#clock';
-import type { AccountConfig, AccountName, CallKind, Contact } from '#contracts';
+import type { AccountName, CallKind, Contact, WrittenAccount } from '#contracts';
 import type { Log } from '#telemetry';
 import { BatchWriter, MAX_JOBS_PER_POLL } from './batch.writer.js';
 import type { CallEnd, CallMaker } from './call.maker.js';
@@ -22,7 +22,7 @@ import type { QuotaClient } from './quota.client.js';
 import type { NextDue, NextUp, WaitingCounts, WriteStore } from './write.store.js';
 
 export interface AccountWriterOptions {
-  readonly config: AccountConfig;
+  readonly config: WrittenAccount;
   readonly store: WriteStore;
   readonly maker: CallMaker;
   readonly quota: QuotaClient;

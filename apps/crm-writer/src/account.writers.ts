@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { Inject, Injectable } from '@nestjs/common';
 import { backoffMs, type Clock, randomId } from '#clock';
-import type { AccountConfig, AccountName, PublishedAccount } from '#contracts';
+import { type AccountName, isWritten, type PublishedAccount, type WrittenAccount } from '#contracts';
 import { limitsOf } from '#limits';
 import type { Log } from '#telemetry';
 import { AccountWriter } from './account.writer.js';
@@ -14,7 +14,7 @@ import type { WriteStore } from './write.store.js';
 import type { Crm } from './zendesk/crm.js';
 
 /** Makes an account's door to its CRM. */
-export type CrmFactory = (config: AccountConfig) => Crm;
+export type CrmFactory = (config: WrittenAccount) => Crm;
 
 /** Waits until this process owns the account's writing. */
 export type TakeOwnership = (account: AccountName, signal: AbortSignal) => Promise<AccountOwnership>;
@@ -62,6 +62,11 @@ export class AccountWriters {
     if (this.#stopped) return;
     const before = this.#running.get(config.name);
     if (before && before.version >= version) return;
+    if (!isWritten(config)) {
+      this.log.info('an account is for quota only: nothing is written', { account: config.name, crm: config.crm.type });
+      this.remove(config.name);
+      return;
+    }
     before?.stopping.abort();
     const stopping = new AbortController();
     const running: Running = { version, stopping, writer: null, owned: false, done: Promise.resolve() };
@@ -96,7 +101,7 @@ export class AccountWriters {
     await Promise.all([...[...this.#running.values()].map(({ done }) => done), ...this.#ending]);
   }
 
-  async #keep(config: AccountConfig, running: Running): Promise<void> {
+  async #keep(config: WrittenAccount, running: Running): Promise<void> {
     const stopping = running.stopping.signal;
     for (let failures = 0; !stopping.aborted;) {
       try {
@@ -116,7 +121,7 @@ export class AccountWriters {
     }
   }
 
-  async #runOwned(config: AccountConfig, running: Running, ownership: AccountOwnership): Promise<void> {
+  async #runOwned(config: WrittenAccount, running: Running, ownership: AccountOwnership): Promise<void> {
     const crm = this.crmOf(config);
     try {
       const ended = AbortSignal.any([running.stopping.signal, ownership.ended]);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { systemClock } from '#clock';
-import { type AccountConfig, type Command, parseOutcome } from '#contracts';
+import { type WrittenAccount, type Command, parseOutcome } from '#contracts';
 import { openPostgres, poolOf } from '#postgres';
 import { type TestPostgres, testPostgres } from '../../../test/support/servers.js';
 import { comment, config, inAccount, NOBODY, ticket } from '../test/commands.js';
@@ -112,7 +112,7 @@ describe('a writer killed at any moment', () => {
   async function play(
     account: string,
     commands: Command[],
-    changed: Partial<AccountConfig>,
+    changed: Partial<WrittenAccount>,
     crashes: number[],
   ): Promise<number> {
     const crm = new SmallCrm();
@@ -161,7 +161,7 @@ describe('a writer killed at any moment', () => {
   }
 
   const contact = { ...NOBODY, phone: '+4930123456', name: 'Someone' };
-  const scenarios: Record<string, { changed: Partial<AccountConfig>; commands: () => Command[] }> = {
+  const scenarios: Record<string, { changed: Partial<WrittenAccount>; commands: () => Command[] }> = {
     singly: {
       changed: { batching: 'off' },
       commands: () => [

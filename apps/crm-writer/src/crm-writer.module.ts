@@ -2,7 +2,7 @@ import { type DynamicModule, Inject, Module, type OnApplicationShutdown } from '
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { DataSource } from 'typeorm';
 import { type Clock, randomId, systemClock } from '#clock';
-import type { AccountConfig } from '#contracts';
+import type { WrittenAccount } from '#contracts';
 import { type AccountDirectory, NATS, natsModule, watchAccounts } from '#jetstream';
 import { acquireOwnership, checkPostgres, openPostgres, poolOf } from '#postgres';
 import { readSecret } from '#settings';
@@ -121,7 +121,7 @@ function postgres(settings: CrmWriterSettings, log: Log, signal: AbortSignal): P
 }
 
 function crmFactory({ maxCallsInFlight }: CrmWriterSettings, clock: Clock): CrmFactory {
-  return ({ crm }: AccountConfig) =>
+  return ({ crm }: WrittenAccount) =>
     new UndiciCrm({
       crm,
       clock,

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { systemClock } from '#clock';
-import type { AccountConfig, Command } from '#contracts';
+import type { WrittenAccount, Command } from '#contracts';
 import { openPostgres, poolOf } from '#postgres';
 import { type TestPostgres, testPostgres } from '../../../test/support/servers.js';
 import { comment, config, NOBODY, ticket } from '../test/commands.js';
@@ -54,7 +54,7 @@ describe('the writer of an account whose CRM fails in part', () => {
   });
 
   function start(
-    changed: Partial<AccountConfig> = {},
+    changed: Partial<WrittenAccount> = {},
     limits: Partial<SimulatedQuotaOptions> = {},
     through?: (seams: Seams) => Seams,
   ): void {

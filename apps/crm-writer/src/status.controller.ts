@@ -10,7 +10,7 @@ import {
   UnauthorizedException,
 } from '@nestjs/common';
 import type { Clock } from '#clock';
-import { isName, WRITE_STATES } from '#contracts';
+import { isName, isWritten, WRITE_STATES, type WrittenAccount } from '#contracts';
 import type { AccountDirectory } from '#jetstream';
 import { AccountWriters } from './account.writers.js';
 import type { CrmWriterSettings } from './crm-writer.settings.js';
@@ -95,7 +95,7 @@ export class StatusController {
     @Param('interactionId') interactionId: string,
   ): Promise<AgentView> {
     this.#admit(asked);
-    const { crm } = this.#known(account).config;
+    const { crm } = this.#known(account);
     const view = await this.store.view(account, interactionId);
     if (!view)
       throw new NotFoundException({ error: { code: 'unknown_interaction', message: 'nothing is known of it' } });
@@ -109,9 +109,12 @@ export class StatusController {
     return { account, ...view, url, state };
   }
 
-  #known(account: string) {
-    const found = isName(account) ? this.accounts.get(account) : null;
-    if (!found) throw new NotFoundException({ error: { code: 'unknown_account', message: 'no such account' } });
+  #known(account: string): WrittenAccount {
+    const found = isName(account) ? this.accounts.get(account)?.config : null;
+    if (!found || !isWritten(found)) {
+      const message = found ? 'nothing is written to its CRM' : 'no such account';
+      throw new NotFoundException({ error: { code: 'unknown_account', message } });
+    }
     return found;
   }
 

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { DataSource } from 'typeorm';
 import { systemClock } from '#clock';
-import { type AccountConfig, type Command, type Outcome, parseOutcome } from '#contracts';
+import { type WrittenAccount, type Command, type Outcome, parseOutcome } from '#contracts';
 import { openPostgres, poolOf } from '#postgres';
 import { type TestPostgres, testPostgres } from '../../../test/support/servers.js';
 import { command, comment, config, NOBODY, ticket } from '../test/commands.js';
@@ -53,7 +53,7 @@ describe('the writer of an account', () => {
     await crm.close();
   });
 
-  function start(changed: Partial<AccountConfig> = {}, limits: Partial<SimulatedQuotaOptions> = {}): void {
+  function start(changed: Partial<WrittenAccount> = {}, limits: Partial<SimulatedQuotaOptions> = {}): void {
     running = startWriter(config(baseUrl, changed), store, limits);
     quota = running.quota;
   }

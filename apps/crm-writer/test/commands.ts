@@ -1,5 +1,4 @@
 import {
-  type AccountConfig,
   type Command,
   type CommandAction,
   commandIdOf,
@@ -7,13 +6,14 @@ import {
   type Priority,
   DEFAULT_QUOTA_POLICY,
   DEFAULT_SHARE,
+  type WrittenAccount,
 } from '#contracts';
 
 /** A contact of whom nothing is known. */
 export const NOBODY: Contact = { phone: null, userId: null, email: null, name: null };
 
 /** An account at that address, a hundred times as fast as real. */
-export const config = (baseUrl: string, changed: Partial<AccountConfig> = {}): AccountConfig => ({
+export const config = (baseUrl: string, changed: Partial<WrittenAccount> = {}): WrittenAccount => ({
   name: 'acme',
   crm: {
     type: 'zendesk',

@@ -1,5 +1,5 @@
 import { randomId, systemClock } from '#clock';
-import type { AccountConfig } from '#contracts';
+import type { WrittenAccount } from '#contracts';
 import { limitsOf } from '#limits';
 import { silentLog } from '#telemetry';
 import { AccountWriter } from '../src/account.writer.js';
@@ -27,7 +27,7 @@ export interface RunningWriter {
 
 /** The writer of one account over real Postgres and HTTP, with a ledger in memory. `through` may stand between it and its seams. */
 export function startWriter(
-  account: AccountConfig,
+  account: WrittenAccount,
   store: WriteStore,
   limits: Partial<SimulatedQuotaOptions> = {},
   through: (seams: Seams) => Seams = (seams) => seams,

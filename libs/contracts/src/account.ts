@@ -10,22 +10,51 @@ export type Batching = 'auto' | 'off' | 'always';
  */
 export type SecretRef = string;
 
-export interface CrmConfig {
+/** The CRMs whose calls can be granted. Sluice itself writes tickets to the first only. */
+export const CRM_TYPES = [
+  'zendesk',
+  'salesforce',
+  'hubspot',
+  'dataverse',
+  'servicenow',
+  'freshdesk',
+  'kustomer',
+] as const;
+export type CrmType = (typeof CRM_TYPES)[number];
+
+/** What the ledger needs to know of any CRM. */
+interface AnyCrm {
+  readonly type: CrmType;
+  /** Tier in the catalogue of limits (`team`, `professional`, …). */
+  readonly licence: string;
+  /** 1 for a real CRM. A simulator running S times faster declares S here: every window and wait is divided by it. */
+  readonly timeScale: number;
+  /** How long one call may take before it counts as unanswered, ms (not scaled). */
+  readonly requestTimeoutMs: number;
+}
+
+/** A CRM to which Sluice also writes. */
+export interface ZendeskCrm extends AnyCrm {
   readonly type: 'zendesk';
   /** `https://<subdomain>.zendesk.com`, without a trailing slash. */
   readonly baseUrl: string;
   readonly credential:
     | { readonly kind: 'oauth'; readonly tokenRef: SecretRef }
     | { readonly kind: 'apiToken'; readonly email: string; readonly tokenRef: SecretRef };
-  /** Tier in the catalogue of limits (`team`, `professional`, …). */
-  readonly licence: string;
   /** Put before the interaction's id to make the CRM's `external_id`. */
   readonly externalIdPrefix: string;
-  /** 1 for a real CRM. A simulator running S times faster declares S here: every window and wait is divided by it. */
-  readonly timeScale: number;
-  /** How long one call may take before it counts as unanswered, ms (not scaled). */
-  readonly requestTimeoutMs: number;
 }
+
+/** A CRM whose calls are granted to integrations, and to which Sluice itself makes none. */
+export interface QuotaOnlyCrm extends AnyCrm {
+  readonly type: Exclude<CrmType, 'zendesk'>;
+  /** User licences bought, where the licence's limits grow with them. */
+  readonly seats?: number;
+  /** IANA time zone set for the account at the CRM, where its day begins at that zone's midnight. */
+  readonly timeZone?: string;
+}
+
+export type CrmConfig = ZendeskCrm | QuotaOnlyCrm;
 
 /** A limit added to the licence's, or one of them changed (by name). */
 export interface LimitConfig {
@@ -113,6 +142,16 @@ export interface AccountConfig {
   readonly quota: QuotaPolicy;
   /** Plan, count and report, but write nothing to the CRM: a trial of the whole gateway. */
   readonly dryRun: boolean;
+}
+
+/** An account to whose CRM Sluice writes. */
+export interface WrittenAccount extends AccountConfig {
+  readonly crm: ZendeskCrm;
+}
+
+/** False for accounts whose calls Sluice only grants: nothing may be planned for them, nothing written. */
+export function isWritten(config: AccountConfig): config is WrittenAccount {
+  return config.crm.type === 'zendesk';
 }
 
 /** What the ledger publishes of an account: its newest configuration and that version's number. */

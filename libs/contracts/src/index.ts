@@ -90,17 +90,23 @@ export {
 export {
   type AccountConfig,
   type Batching,
+  CRM_TYPES,
   type CrmConfig,
+  type CrmType,
   DEFAULT_QUOTA_POLICY,
   DEFAULT_SHARE,
   type IntegrationConfig,
+  isWritten,
   type LimitConfig,
   type Portion,
+  type QuotaOnlyCrm,
   type QuotaPolicy,
   type SecretRef,
   type Share,
   type TicketPolicy,
   type PublishedAccount,
+  type WrittenAccount,
+  type ZendeskCrm,
 } from './account.js';
 export {
   LEDGER_EVENTS,

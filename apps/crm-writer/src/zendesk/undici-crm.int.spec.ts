@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { systemClock } from '#clock';
-import type { CrmConfig } from '#contracts';
+import type { ZendeskCrm } from '#contracts';
 import type { StoredRequest } from '../write.store.js';
 import { bodyOf, MAX_ANSWER_BYTES, UndiciCrm } from './undici-crm.js';
 
@@ -31,7 +31,7 @@ describe('the door to Zendesk', () => {
 
   async function open(
     answer: (req: IncomingMessage, res: ServerResponse) => void,
-    more: Partial<CrmConfig> & { maxConnections?: number } = {},
+    more: Partial<ZendeskCrm> & { maxConnections?: number } = {},
   ): Promise<UndiciCrm> {
     server = createServer(answer);
     await new Promise<void>((resolve) => server!.listen(0, '127.0.0.1', resolve));

@@ -1,6 +1,6 @@
 import { Pool } from 'undici';
 import type { Clock } from '#clock';
-import type { CrmConfig } from '#contracts';
+import type { ZendeskCrm } from '#contracts';
 import type { ResponseBody } from '../domain/judge-response.js';
 import type { StoredRequest } from '../write.store.js';
 import type { Crm, CrmAnswer, Sending } from './crm.js';
@@ -11,7 +11,7 @@ const CONNECT_LIMIT_MS = 5_000;
 const KEEP_ALIVE_MS = 30_000;
 
 export interface UndiciCrmOptions {
-  readonly crm: Pick<CrmConfig, 'baseUrl' | 'credential' | 'timeScale'>;
+  readonly crm: Pick<ZendeskCrm, 'baseUrl' | 'credential' | 'timeScale'>;
   /** The secret's current value; called for each request, so that a renewed token counts at once. */
   readonly secret: () => string;
   readonly clock: Pick<Clock, 'monotonicMs'>;

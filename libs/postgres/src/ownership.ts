@@ -1,16 +1,8 @@
 import { type Clock, systemClock } from '#clock';
 import { type Log, silentLog } from '#telemetry';
-import pg from 'pg';
-import {
-  asUnavailable,
-  CommitUncertain,
-  isConnectionLoss,
-  OwnershipLost,
-  PostgresUnavailable,
-  textOf,
-} from './errors.js';
-import { transactionOn, type TransactionOptions, type Tx } from './in-transaction.js';
-import { numericBigints, sessionOptions } from './open-postgres.js';
+import { type OwnershipLost, PostgresUnavailable, textOf } from './errors.js';
+import type { TransactionOptions, Tx } from './in-transaction.js';
+import { LockSession, type Prepared } from './lock-session.js';
 
 export interface OwnershipOptions {
   readonly url: string;
@@ -33,12 +25,6 @@ export interface OwnershipOptions {
   readonly signal?: AbortSignal;
   readonly log?: Log;
   readonly clock?: Clock;
-}
-
-/** A statement and the name under which a connection keeps it; the same name always means the same text. */
-export interface Prepared {
-  readonly name: string;
-  readonly text: string;
 }
 
 /** Exclusive ownership of a key, for as long as one dedicated connection lives. */
@@ -66,17 +52,6 @@ export interface Ownership {
 }
 
 const POLL_MS = 250;
-const HEARTBEAT_MS = 2_000;
-const ANSWER_LIMIT_MS = 5_000;
-const CONNECT_LIMIT_MS = 5_000;
-/** So that Postgres notices a dead owner's host, and gives its lock away, in about 15 s even without its FIN. */
-const SERVER_KEEPALIVE = {
-  tcp_keepalives_idle: 5,
-  tcp_keepalives_interval: 2,
-  tcp_keepalives_count: 5,
-  // Also where it dies with an answer on its way to it, which keepalives don't watch.
-  tcp_user_timeout: 15_000,
-};
 
 /**
  * Waits until the key is ours (a session advisory lock of Postgres on a connection of its own), polling, and through
@@ -86,162 +61,53 @@ const SERVER_KEEPALIVE = {
  * @throws the signal's reason when aborted; what a wrong password throws
  */
 export async function acquireOwnership(options: OwnershipOptions): Promise<Ownership> {
-  const clock = options.clock ?? systemClock;
-  const log = options.log ?? silentLog;
-  const pollMs = options.pollMs ?? POLL_MS;
+  const { key, signal, pollMs = POLL_MS, clock = systemClock, log = silentLog } = options;
   let said = '';
   const say = (message: string): void => {
-    if (said !== message) log.info(message, { key: options.key });
+    if (said !== message) log.info(message, { key });
     said = message;
   };
-  let client = null as pg.Client | null;
+  let session = null as LockSession | null;
+  let taken = false;
   let standby = false;
+  const onLost = (error: OwnershipLost): void => {
+    if (!taken) return;
+    log.error('ownership lost', { key, reason: error.message });
+    options.onLost?.(error);
+  };
   try {
     for (;;) {
-      options.signal?.throwIfAborted();
+      signal?.throwIfAborted();
       try {
-        client ??= await connected(options);
-        if (await tryLock(client, options.key)) {
+        // What ends while it only waits is no loss to anybody.
+        if (!session?.isHeld()) session = await LockSession.open({ ...options, name: key, log: silentLog, onLost });
+        taken = await session.tryLock(`sluice owner ${key}`);
+        if (taken) {
           say('ownership taken');
-          return new HeldOwnership(client, options, clock);
+          return ownershipOf(key, session);
         }
         if (!standby) options.onStandby?.();
         standby = true;
         say('waiting for ownership: another process holds it');
       } catch (error) {
-        await client?.end().catch(() => undefined);
-        client = null;
-        if (!isConnectionLoss(error)) throw error;
+        if (!(error instanceof PostgresUnavailable) && session?.isHeld() !== false) throw error;
         say(`waiting for ownership: Postgres is not available (${textOf(error)})`);
       }
-      await clock.sleep(pollMs, options.signal);
+      await clock.sleep(pollMs, signal);
     }
   } catch (error) {
-    await client?.end().catch(() => undefined);
+    await session?.close();
     throw error;
   }
 }
 
-async function connected(options: OwnershipOptions): Promise<pg.Client> {
-  const client = new pg.Client({
-    connectionString: options.url,
-    application_name: options.applicationName,
-    connectionTimeoutMillis: CONNECT_LIMIT_MS,
-    query_timeout: options.answerTimeoutMs ?? ANSWER_LIMIT_MS,
-    keepAlive: true,
-    types: numericBigints as pg.CustomTypesConfig,
-    options: sessionOptions({
-      ...SERVER_KEEPALIVE,
-      ...(options.schema === undefined ? {} : { search_path: options.schema }),
-      statement_timeout: options.answerTimeoutMs ?? ANSWER_LIMIT_MS,
-    }),
-  });
-  client.on('error', () => undefined);
-  await client.connect();
-  return client;
-}
-
-async function tryLock(client: pg.Client, key: string): Promise<boolean> {
-  const { rows } = await client.query<{ locked: boolean }>(
-    'SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS locked',
-    [`sluice owner ${key}`],
-  );
-  return rows[0]?.locked === true;
-}
-
-class HeldOwnership implements Ownership {
-  readonly key: string;
-  readonly #client: pg.Client;
-  readonly #options: OwnershipOptions;
-  readonly #ended = new AbortController();
-  /** Transactions and heartbeats, one after the other. */
-  #turn: Promise<unknown> = Promise.resolve();
-  #busy = 0;
-
-  constructor(client: pg.Client, options: OwnershipOptions, clock: Clock) {
-    this.key = options.key;
-    this.#client = client;
-    this.#options = options;
-    client.once('end', () => this.#lose('its connection ended'));
-    client.on('error', (error) => this.#lose(textOf(error), error));
-    void this.#heartbeats(clock, options.heartbeatMs ?? HEARTBEAT_MS);
-  }
-
-  get ended(): AbortSignal {
-    return this.#ended.signal;
-  }
-
-  isHeld(): boolean {
-    return !this.#ended.signal.aborted;
-  }
-
-  transaction<T>(work: (tx: Tx) => Promise<T>, options?: TransactionOptions): Promise<T> {
-    return this.#inTurn(async () => {
-      this.#ended.signal.throwIfAborted();
-      try {
-        return await transactionOn(this.#client, work, options);
-      } catch (error) {
-        if (error instanceof CommitUncertain || error instanceof PostgresUnavailable) this.#lose(textOf(error), error);
-        throw error;
-      }
-    });
-  }
-
-  statement<R>({ name, text }: Prepared, params: readonly unknown[]): Promise<R[]> {
-    return this.#inTurn(async () => {
-      this.#ended.signal.throwIfAborted();
-      try {
-        const { rows } = await this.#client.query({ name, text, values: params as unknown[] });
-        return rows as R[];
-      } catch (error) {
-        if (!isConnectionLoss(error)) throw error;
-        this.#lose(textOf(error), error);
-        throw new CommitUncertain({ cause: error });
-      }
-    });
-  }
-
-  async release(): Promise<void> {
-    if (!this.isHeld()) return;
-    await this.#inTurn(async () => {
-      this.#end(new OwnershipLost(this.key, 'it was released'));
-      await this.#client.end().catch(() => undefined);
-    });
-  }
-
-  #inTurn<T>(step: () => Promise<T>): Promise<T> {
-    this.#busy += 1;
-    const done = this.#turn.then(step).finally(() => {
-      this.#busy -= 1;
-    });
-    this.#turn = done.catch(() => undefined);
-    return done;
-  }
-
-  async #heartbeats(clock: Clock, everyMs: number): Promise<void> {
-    while (this.isHeld()) {
-      await clock.sleep(everyMs, this.#ended.signal).catch(() => undefined);
-      // Statements of a transaction under way show as well that the connection lives.
-      if (!this.isHeld() || this.#busy > 0) continue;
-      try {
-        await this.#inTurn(() => this.#client.query('SELECT 1'));
-      } catch (error) {
-        this.#lose(`no answer to a heartbeat (${textOf(error)})`, asUnavailable(error));
-      }
-    }
-  }
-
-  #lose(reason: string, cause?: unknown): void {
-    if (!this.isHeld()) return;
-    const error = new OwnershipLost(this.key, reason, { cause });
-    this.#end(error);
-    this.#options.log?.error('ownership lost', { key: this.key, reason });
-    // Its transaction under way fails at once instead of waiting for a connection that may be silent.
-    (this.#client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
-    this.#options.onLost?.(error);
-  }
-
-  #end(reason: OwnershipLost): void {
-    this.#ended.abort(reason);
-  }
+function ownershipOf(key: string, session: LockSession): Ownership {
+  return {
+    key,
+    ended: session.ended,
+    isHeld: () => session.isHeld(),
+    transaction: (work, options) => session.transaction(work, options),
+    statement: (prepared, params) => session.statement(prepared, params),
+    release: () => session.close(),
+  };
 }

@@ -16,8 +16,11 @@ const formatters = new Map<string, Intl.DateTimeFormat>();
  */
 export function windowAt(limit: Pick<Limit, 'lengthMs' | 'anchor'>, atMs: number): Window {
   if (limit.anchor === 'UTC' || limit.lengthMs % DAY_MS !== 0) {
-    const startsAt = Math.floor(atMs / limit.lengthMs) * limit.lengthMs;
-    return { startsAt, endsAt: startsAt + limit.lengthMs };
+    // Lengths divided by a time scale have fractions: a quotient may be rounded into the neighbouring window.
+    let index = Math.floor(atMs / limit.lengthMs);
+    if (index * limit.lengthMs > atMs) index -= 1;
+    if ((index + 1) * limit.lengthMs <= atMs) index += 1;
+    return { startsAt: index * limit.lengthMs, endsAt: (index + 1) * limit.lengthMs };
   }
   const days = limit.lengthMs / DAY_MS;
   const localDay = Math.floor((atMs + zoneOffsetMs(limit.anchor, atMs)) / DAY_MS);

@@ -70,6 +70,19 @@ describe('windowAt', () => {
     fc.assert(property, { numRuns: 300 });
   });
 
+  it('holds its instant and meets the next one where a time scale makes its length a fraction', () => {
+    const scale = fc.integer({ min: 1, max: 1_000 });
+    const property = fc.property(scale, instant, fc.boolean(), (timeScale, now, atEdge) => {
+      const limit = { lengthMs: 60_000 / timeScale, anchor: 'UTC' };
+      const at = atEdge ? windowAt(limit, now).endsAt : now;
+      const { startsAt, endsAt } = windowAt(limit, at);
+      expect(startsAt).toBeLessThanOrEqual(at);
+      expect(endsAt).toBeGreaterThan(at);
+      expect(windowAt(limit, endsAt).startsAt).toBe(endsAt);
+    });
+    fc.assert(property, { numRuns: 1_000 });
+  });
+
   it('is found by windowsBetween for every instant between, each once, in order', () => {
     const property = fc.property(zone, instant, fc.integer({ min: 0, max: 5 * DAY_MS }), (anchor, from, spanMs) => {
       const limit = { lengthMs: DAY_MS, anchor };

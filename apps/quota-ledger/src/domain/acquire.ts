@@ -8,6 +8,7 @@ import type {
   Refused,
   Rejected,
 } from '#contracts';
+import { isCountedByKey, type KeyScope } from '#limits';
 import { type AccountBooks, bucketsAt, counterOf, enterGrant, holdsFor, limitsFor, requestKey } from './books.js';
 import { chargeOpen } from './charge.js';
 import { countsOf, type Grant, holdIdOf, type Span } from './grant.js';
@@ -121,7 +122,7 @@ function fitAt(books: AccountBooks, request: AcquireRequest, nowMs: number, notB
   };
   for (const book of limitsFor(books, request.kind)) {
     const { name, scope } = book.limit;
-    const needs = scope === 'ticket' || scope === 'user' ? request.keys : undefined;
+    const needs = isCountedByKey(scope) ? request.keys : undefined;
     for (const { counter, from, count } of needs ? keyedNeeds(book, needs, calls) : [wholeNeed(book, min)]) {
       if (!counter) continue;
       const room = counter.room(span, Math.max(1, count));
@@ -210,7 +211,8 @@ function makeGrant(
   };
 }
 
-function takeHolds(books: AccountBooks, grant: Grant, changes: LedgerChanges): void {
+/** Takes the places that a grant's calls occupy. */
+export function takeHolds(books: AccountBooks, grant: Grant, changes: LedgerChanges): void {
   for (const { limit, taken } of holdsFor(books, grant.kind))
     for (const index of grant.calls.keys()) {
       const { id: grantId, integration, grantedAt: takenAt } = grant;
@@ -243,7 +245,7 @@ function neverFits(books: AccountBooks, integration: IntegrationName, request: A
     return reject('never_fits', `one grant holds at most ${MAX_CALLS_PER_GRANT} calls; ask for fewer at a time`);
   for (const book of limitsFor(books, request.kind)) {
     const { name, max, scope } = book.limit;
-    const most = scope === 'ticket' || scope === 'user' ? mostOfOneKey(request, scope) : min;
+    const most = isCountedByKey(scope) ? mostOfOneKey(request, scope) : min;
     if (most > max) return reject('never_fits', `limit ${name} never allows more than ${max} calls at once`);
   }
   for (const { limit } of holdsFor(books, request.kind))
@@ -251,7 +253,7 @@ function neverFits(books: AccountBooks, integration: IntegrationName, request: A
   return null;
 }
 
-function mostOfOneKey(request: AcquireRequest, scope: 'ticket' | 'user'): number {
+function mostOfOneKey(request: AcquireRequest, scope: KeyScope): number {
   const counts = new Map<string, number>();
   for (const key of request.keys?.slice(0, request.calls.min) ?? []) {
     const value = key[scope];

@@ -10,7 +10,7 @@ describe('acquire', () => {
     const books = demoBooks([{ max: 3 }]);
     const answer = granted(ask(books, MIDDLE, { calls: { min: 1, max: 5 } }));
     expect(answer).toMatchObject({ calls: 3, sendInMs: 0, validForMs: 10_000, settleWithinMs: 23_000 });
-    expect(answer.remaining).toEqual([{ limit: 'minute', max: 3, remaining: 0, resetsInMs: 30_000 }]);
+    expect(answer.remaining[0]).toEqual({ limit: 'minute', max: 3, remaining: 0, resetsInMs: 30_000 });
   });
 
   it('refuses where fewer than the least fit, names the limit, and burns nothing of the others', () => {

@@ -1,4 +1,11 @@
-import type { AccountConfig, AccountName, CallKey, CallKind, IntegrationName } from '#contracts';
+import {
+  type AccountConfig,
+  type AccountName,
+  CALL_KINDS,
+  type CallKey,
+  type CallKind,
+  type IntegrationName,
+} from '#contracts';
 import { draws, type HoldLimit, type Limit, limitsOf, windowAt } from '#limits';
 import { type Counter, counterFor } from './counter.js';
 import type { Grant } from './grant.js';
@@ -65,6 +72,10 @@ export interface AccountBooks {
   readonly timing: Timing;
   readonly limits: readonly LimitBook[];
   readonly holds: readonly HoldBook[];
+  /** Which of them each kind of call draws on. */
+  readonly drawnBy: Readonly<
+    Record<CallKind, { readonly limits: readonly LimitBook[]; readonly holds: readonly HoldBook[] }>
+  >;
   /** Grants with open calls, oldest first. Settled ones are in the tables only. */
   readonly open: Map<string, Grant>;
   /** The same, by `requestKey`. */
@@ -93,20 +104,23 @@ export function openBooks(versions: readonly AccountVersion[]): AccountBooks {
   if (!newest) throw new Error('an account without a version has no books');
   const { limits, holds } = limitsOf(newest.config);
   const steps = versions.map(({ appliedAt, config }) => ({ appliedAt, limits: limitsOf(config).limits }));
+  const limitBooks = limits.map((limit): LimitBook => {
+    const maxima = steps.flatMap(({ appliedAt, limits: then }) => {
+      const max = then.find(({ name }) => name === limit.name)?.max;
+      return max === undefined ? [] : [{ since: appliedAt, max }];
+    });
+    const whole = counterFor(limit, maxSinceOf(maxima));
+    return { limit, maxima, whole, byKey: new Map<string, Counter>(), withheld: { startsAt: -1, calls: 0 } };
+  });
+  const holdBooks = holds.map((limit): HoldBook => ({ limit, taken: new Map(), closedUntil: 0 }));
   return {
     name: newest.config.name,
     version: newest.version,
     config: newest.config,
     timing: timingOf(newest.config),
-    limits: limits.map((limit) => {
-      const maxima = steps.flatMap(({ appliedAt, limits: then }) => {
-        const max = then.find(({ name }) => name === limit.name)?.max;
-        return max === undefined ? [] : [{ since: appliedAt, max }];
-      });
-      const whole = counterFor(limit, maxSinceOf(maxima));
-      return { limit, maxima, whole, byKey: new Map<string, Counter>(), withheld: { startsAt: -1, calls: 0 } };
-    }),
-    holds: holds.map((limit) => ({ limit, taken: new Map(), closedUntil: 0 })),
+    limits: limitBooks,
+    holds: holdBooks,
+    drawnBy: drawnByKind(limitBooks, holdBooks),
     open: new Map(),
     openByRequest: new Map(),
   };
@@ -155,16 +169,25 @@ export function maxSinceOf(maxima: readonly MaxStep[]): (startsAt: number) => nu
 }
 
 /** The limits that a kind of call draws on. */
-export function limitsFor(books: AccountBooks, kind: CallKind): LimitBook[] {
-  return books.limits.filter(({ limit }) => draws(limit, kind));
+export function limitsFor(books: AccountBooks, kind: CallKind): readonly LimitBook[] {
+  return books.drawnBy[kind].limits;
 }
 
 /** The holds of which each call of a kind takes a place. */
-export function holdsFor(books: AccountBooks, kind: CallKind): HoldBook[] {
-  return books.holds.filter(({ limit }) => draws(limit, kind));
+export function holdsFor(books: AccountBooks, kind: CallKind): readonly HoldBook[] {
+  return books.drawnBy[kind].holds;
 }
 
-/** The counter that a call with this key is charged to; null where the limit is of tickets or users and it names none. */
+/** Asked with every request, so worked out once. */
+function drawnByKind(limits: readonly LimitBook[], holds: readonly HoldBook[]): AccountBooks['drawnBy'] {
+  const drawn = CALL_KINDS.map((kind) => {
+    const drawing = { limits: limits.filter((book) => draws(book.limit, kind)) };
+    return [kind, { ...drawing, holds: holds.filter((book) => draws(book.limit, kind)) }] as const;
+  });
+  return Object.fromEntries(drawn) as unknown as AccountBooks['drawnBy'];
+}
+
+/** The counter that a call with this key is charged to; null where the limit is of tickets, users or organizations and it names none. */
 export function counterOf(book: LimitBook, key: CallKey | null): Counter | null {
   const { limit } = book;
   switch (limit.scope) {
@@ -175,6 +198,8 @@ export function counterOf(book: LimitBook, key: CallKey | null): Counter | null 
       return keyed(book, key?.ticket);
     case 'user':
       return keyed(book, key?.user);
+    case 'organization':
+      return keyed(book, key?.organization);
     default:
       throw new Error(`unknown scope ${String(limit.scope satisfies never)}`);
   }

@@ -1,5 +1,6 @@
-import { type AccountBooks, counterOf, limitsFor } from './books.js';
-import type { Call, Grant, Span } from './grant.js';
+import { isCountedByKey } from '#limits';
+import { type AccountBooks, counterOf, type LimitBook, limitsFor } from './books.js';
+import type { Call, CallState, Grant, Span } from './grant.js';
 
 /*
  * Where calls count. Until it is settled a call is charged to every window in which it could arrive at the CRM:
@@ -7,29 +8,51 @@ import type { Call, Grant, Span } from './grant.js';
  * the others; near an edge it stays charged on both sides.
  */
 
+type Charged = Pick<Grant, 'kind' | 'integration' | 'priority' | 'calls' | 'grantedAt'>;
+
 /** Charges a grant's open calls wherever they could arrive. */
-export function chargeOpen(books: AccountBooks, grant: Grant): void {
-  for (const book of limitsFor(books, grant.kind))
-    for (const call of grant.calls) if (call.state === 'open') counterOf(book, call.key)?.charge(1, call.span, true);
+export function chargeOpen(books: AccountBooks, grant: Charged): void {
+  for (const book of limitsFor(books, grant.kind)) chargeRuns(book, grant, (state) => state === 'open', true);
 }
 
-/** Charges calls whose last state is known already: what books rebuilt from the tables begin with. */
-export function chargeClosed(books: AccountBooks, kind: Grant['kind'], calls: readonly Call[]): void {
-  for (const book of limitsFor(books, kind))
-    for (const call of calls)
-      if (call.state === 'used' || call.state === 'expired') counterOf(book, call.key)?.charge(1, call.span, false);
+/** Charges a grant's calls whose last state is known already: what books rebuilt from the tables begin with. */
+export function chargeClosed(books: AccountBooks, grant: Charged): void {
+  for (const book of limitsFor(books, grant.kind))
+    chargeRuns(book, grant, (state) => state === 'used' || state === 'expired', false);
+}
+
+/** Neighbouring calls mostly count alike, and are charged at once. */
+function chargeRuns(book: LimitBook, grant: Charged, counts: (state: CallState) => boolean, open: boolean): void {
+  const { calls, integration, priority } = grant;
+  const keyed = isCountedByKey(book.limit.scope);
+  for (let first = 0; first < calls.length;) {
+    const { key, span, state } = calls[first]!;
+    let next = first + 1;
+    while (next < calls.length && sameCharge(calls[next]!, calls[first]!, keyed)) next += 1;
+    if (counts(state)) counterOf(book, key)?.charge(next - first, span, open, integration, priority);
+    first = next;
+  }
+}
+
+function sameCharge(one: Call, other: Call, keyed: boolean): boolean {
+  if (keyed && one.key !== other.key) return false;
+  return one.state === other.state && one.span.from === other.span.from && one.span.to === other.span.to;
 }
 
 /** The call was made, and arrived within the span (which lies within its former one). */
 export function placeUsed(books: AccountBooks, grant: Grant, call: Call, within: Span): void {
-  for (const book of limitsFor(books, grant.kind)) counterOf(book, call.key)?.narrow(1, call.span, within);
+  const { kind, integration, priority } = grant;
+  for (const book of limitsFor(books, kind))
+    counterOf(book, call.key)?.narrow(1, call.span, within, integration, priority);
   call.state = 'used';
   call.span = within;
 }
 
 /** The call was not and will not be made: every window is freed of it. */
 export function freeReturned(books: AccountBooks, grant: Grant, call: Call): void {
-  for (const book of limitsFor(books, grant.kind)) counterOf(book, call.key)?.narrow(1, call.span, null);
+  const { kind, integration, priority } = grant;
+  for (const book of limitsFor(books, kind))
+    counterOf(book, call.key)?.narrow(1, call.span, null, integration, priority);
   call.state = 'returned';
 }
 

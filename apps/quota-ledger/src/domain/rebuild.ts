@@ -18,7 +18,7 @@ export interface StoredAccount {
 export function rebuild(stored: StoredAccount): AccountBooks {
   const books = openBooks(stored.versions);
   for (const grant of stored.grants.toSorted((a, b) => a.grantedAt - b.grantedAt)) {
-    chargeClosed(books, grant.kind, grant.calls);
+    chargeClosed(books, grant);
     if (!grant.calls.some(({ state }) => state === 'open')) continue;
     chargeOpen(books, grant);
     enterGrant(books, grant);

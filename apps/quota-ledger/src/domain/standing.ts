@@ -1,13 +1,14 @@
 import type { CallKind, LimitStanding } from '#contracts';
+import { isCountedByKey } from '#limits';
 import { type AccountBooks, holdsFor, limitsFor } from './books.js';
 
-/** How the limits and holds that a kind of call draws on (or all of them) stand now. Limits of tickets and users are left out. */
+/** How the limits and holds that a kind of call draws on (or all of them) stand now. Limits counted by key are left out. */
 export function standings(books: AccountBooks, nowMs: number, kind: CallKind | null): LimitStanding[] {
   const limits = kind === null ? books.limits : limitsFor(books, kind);
   const holds = kind === null ? [] : holdsFor(books, kind);
   const standing: LimitStanding[] = [];
   for (const { limit, whole } of limits) {
-    if (limit.scope === 'ticket' || limit.scope === 'user') continue;
+    if (isCountedByKey(limit.scope)) continue;
     const { max, remaining, resetsAt } = whole.standing(nowMs);
     const closed = whole.closedUntil > nowMs;
     standing.push({

@@ -1,47 +1,31 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { DataSource } from 'typeorm';
 import { systemClock } from '#clock';
 import { silentLog } from '#telemetry';
-import { openPostgres, poolOf } from '#postgres';
-import { type TestPostgres, testPostgres } from '../../../test/support/servers.js';
 import { config, NOBODY, ticket } from '../test/commands.js';
 import { type RunningWriter, startWriter } from '../test/running-writer.js';
 import { SmallCrm } from '../test/small-crm.js';
-import { ENTITIES } from './entities/entities.js';
-import { MIGRATIONS } from './migrations/migrations.js';
+import { type WriterDatabase, writerDatabase } from '../test/writer-database.js';
 import { PlaceReturner } from './place.returner.js';
 import { PostgresWriteStore } from './postgres.write-store.js';
 
 describe('writing by jobs', () => {
-  let postgres: TestPostgres;
-  let dataSource: DataSource;
+  let database: WriterDatabase;
   let store: PostgresWriteStore;
   let crm: SmallCrm;
   let baseUrl: string;
   let running: RunningWriter | null;
 
   beforeAll(async () => {
-    postgres = await testPostgres();
-    dataSource = await openPostgres({
-      url: postgres.url,
-      schema: 'crm_writer',
-      entities: ENTITIES,
-      migrations: MIGRATIONS,
-      applicationName: 'batch spec',
-      poolSize: 10,
-    });
+    database = await writerDatabase('batch spec');
   });
 
   afterAll(async () => {
-    await dataSource.destroy();
-    await postgres.drop();
+    await database?.drop();
   });
 
   beforeEach(async () => {
-    await sql(
-      'TRUNCATE crm_writer.contact, crm_writer.asked, crm_writer.call, crm_writer.interaction, crm_writer.outbox, crm_writer.read_count CASCADE',
-    );
-    store = new PostgresWriteStore(poolOf(dataSource), systemClock);
+    await database.empty();
+    store = database.store;
     crm = new SmallCrm();
     baseUrl = await crm.listen();
     running = null;
@@ -53,7 +37,7 @@ describe('writing by jobs', () => {
   });
 
   const sql = async (text: string): Promise<unknown[]> =>
-    (await poolOf(dataSource).query<Record<string, unknown>>(text)).rows;
+    (await database.pool.query<Record<string, unknown>>(text)).rows;
 
   /** A writer that has so many tickets to make, by a job. */
   async function startWith(tickets: number): Promise<RunningWriter> {

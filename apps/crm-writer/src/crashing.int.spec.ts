@@ -1,14 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { DataSource } from 'typeorm';
 import { systemClock } from '#clock';
 import { type WrittenAccount, type Command, parseOutcome } from '#contracts';
-import { openPostgres, poolOf } from '#postgres';
-import { type TestPostgres, testPostgres } from '../../../test/support/servers.js';
 import { comment, config, inAccount, NOBODY, ticket } from '../test/commands.js';
 import { type RunningWriter, type Seams, startWriter } from '../test/running-writer.js';
 import { SmallCrm } from '../test/small-crm.js';
-import { ENTITIES } from './entities/entities.js';
-import { MIGRATIONS } from './migrations/migrations.js';
+import { type WriterDatabase, writerDatabase } from '../test/writer-database.js';
 import { PostgresWriteStore } from './postgres.write-store.js';
 
 /** Where a writer meets the outside with an effect: a crash is tried before each. */
@@ -73,26 +69,16 @@ class Crash {
 }
 
 describe('a writer killed at any moment', () => {
-  let postgres: TestPostgres;
-  let dataSource: DataSource;
+  let database: WriterDatabase;
   let store: PostgresWriteStore;
 
   beforeAll(async () => {
-    postgres = await testPostgres();
-    dataSource = await openPostgres({
-      url: postgres.url,
-      schema: 'crm_writer',
-      entities: ENTITIES,
-      migrations: MIGRATIONS,
-      applicationName: 'crashing spec',
-      poolSize: 20,
-    });
-    store = new PostgresWriteStore(poolOf(dataSource), systemClock);
+    database = await writerDatabase('crashing spec', 20);
+    store = database.store;
   });
 
   afterAll(async () => {
-    await dataSource.destroy();
-    await postgres.drop();
+    await database?.drop();
   });
 
   async function untilFinal(account: string, writer: RunningWriter | null, crash: Crash | null): Promise<boolean> {
@@ -149,10 +135,9 @@ describe('a writer killed at any moment', () => {
     expect(new Set(tickets).size).toBe(tickets.length);
     const phones = crm.users.map(({ phone }) => phone);
     expect(new Set(phones).size).toBe(phones.length);
-    const { rows } = await poolOf(dataSource).query<{ payload: Buffer }>(
-      'SELECT payload FROM outbox WHERE msg_id LIKE $1',
-      [`${account}.%`],
-    );
+    const { rows } = await database.pool.query<{ payload: Buffer }>('SELECT payload FROM outbox WHERE msg_id LIKE $1', [
+      `${account}.%`,
+    ]);
     const announced = rows.map(({ payload }) => {
       const outcome = parseOutcome(payload);
       return outcome.ok ? `${outcome.value.data.commandId} ${outcome.value.type}` : outcome.reason;

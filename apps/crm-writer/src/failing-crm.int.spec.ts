@@ -1,49 +1,33 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { DataSource } from 'typeorm';
 import { systemClock } from '#clock';
 import type { WrittenAccount, Command } from '#contracts';
-import { openPostgres, poolOf } from '#postgres';
-import { type TestPostgres, testPostgres } from '../../../test/support/servers.js';
 import { comment, config, NOBODY, ticket } from '../test/commands.js';
 import { type RunningWriter, type Seams, startWriter } from '../test/running-writer.js';
 import { type Fault, SmallCrm } from '../test/small-crm.js';
-import { ENTITIES } from './entities/entities.js';
-import { MIGRATIONS } from './migrations/migrations.js';
+import { type WriterDatabase, writerDatabase } from '../test/writer-database.js';
 import { PostgresWriteStore } from './postgres.write-store.js';
 import type { SimulatedQuotaOptions } from './simulated.quota-client.js';
 
 const BROKEN: Fault = { status: 500, body: { error: 'InternalServerError' } };
 
 describe('the writer of an account whose CRM fails in part', () => {
-  let postgres: TestPostgres;
-  let dataSource: DataSource;
+  let database: WriterDatabase;
   let store: PostgresWriteStore;
   let crm: SmallCrm;
   let baseUrl: string;
   let running: RunningWriter;
 
   beforeAll(async () => {
-    postgres = await testPostgres();
-    dataSource = await openPostgres({
-      url: postgres.url,
-      schema: 'crm_writer',
-      entities: ENTITIES,
-      migrations: MIGRATIONS,
-      applicationName: 'failing spec',
-      poolSize: 10,
-    });
+    database = await writerDatabase('failing spec');
   });
 
   afterAll(async () => {
-    await dataSource.destroy();
-    await postgres.drop();
+    await database?.drop();
   });
 
   beforeEach(async () => {
-    await poolOf(dataSource).query(
-      'TRUNCATE crm_writer.call, crm_writer.interaction, crm_writer.contact, crm_writer.outbox, crm_writer.read_count CASCADE',
-    );
-    store = new PostgresWriteStore(poolOf(dataSource), systemClock);
+    await database.empty();
+    store = database.store;
     crm = new SmallCrm();
     baseUrl = await crm.listen();
   });
@@ -90,7 +74,7 @@ describe('the writer of an account whose CRM fails in part', () => {
     await until(isFailing);
     await takeIn(ticket('call-2'));
     await until(isDone('call-2'));
-    const asks = async () => (await poolOf(dataSource).query('SELECT FROM crm_writer.item WHERE asks > 0')).rowCount;
+    const asks = async () => (await database.pool.query('SELECT FROM crm_writer.item WHERE asks > 0')).rowCount;
     await until(async () => (await asks()) === 1);
     await takeIn(ticket('call-3'));
     await until(isDone('call-3'));
@@ -222,7 +206,7 @@ describe('the writer of an account whose CRM fails in part', () => {
     await running.stop();
     const late = comment('call-1', 'late');
     await store.takeIn([ticket('call-1'), { ...late, data: { ...late.data, notAfter: 1 } }]);
-    const pool = poolOf(dataSource);
+    const pool = database.pool;
     await pool.query(`UPDATE crm_writer.write SET state = 'superseded', final_at = now() WHERE kind = 'ensureTicket'`);
     await pool.query(`UPDATE crm_writer.interaction SET ticket_id = 5`);
     const other = await pool.connect();

@@ -1,20 +1,15 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { DataSource } from 'typeorm';
 import { systemClock } from '#clock';
 import { type WrittenAccount, type Command, type Outcome, parseOutcome } from '#contracts';
-import { openPostgres, poolOf } from '#postgres';
-import { type TestPostgres, testPostgres } from '../../../test/support/servers.js';
 import { command, comment, config, NOBODY, ticket } from '../test/commands.js';
 import { type RunningWriter, startWriter } from '../test/running-writer.js';
 import { SmallCrm } from '../test/small-crm.js';
-import { ENTITIES } from './entities/entities.js';
-import { MIGRATIONS } from './migrations/migrations.js';
+import { type WriterDatabase, writerDatabase } from '../test/writer-database.js';
 import { PostgresWriteStore } from './postgres.write-store.js';
 import type { SimulatedQuotaClient, SimulatedQuotaOptions } from './simulated.quota-client.js';
 
 describe('the writer of an account', () => {
-  let postgres: TestPostgres;
-  let dataSource: DataSource;
+  let database: WriterDatabase;
   let store: PostgresWriteStore;
   let crm: SmallCrm;
   let baseUrl: string;
@@ -22,27 +17,16 @@ describe('the writer of an account', () => {
   let running: RunningWriter | null;
 
   beforeAll(async () => {
-    postgres = await testPostgres();
-    dataSource = await openPostgres({
-      url: postgres.url,
-      schema: 'crm_writer',
-      entities: ENTITIES,
-      migrations: MIGRATIONS,
-      applicationName: 'writing spec',
-      poolSize: 10,
-    });
+    database = await writerDatabase('writing spec');
   });
 
   afterAll(async () => {
-    await dataSource.destroy();
-    await postgres.drop();
+    await database?.drop();
   });
 
   beforeEach(async () => {
-    await poolOf(dataSource).query(
-      'TRUNCATE crm_writer.call, crm_writer.interaction, crm_writer.outbox, crm_writer.read_count CASCADE',
-    );
-    store = new PostgresWriteStore(poolOf(dataSource), systemClock);
+    await database.empty();
+    store = database.store;
     crm = new SmallCrm();
     baseUrl = await crm.listen();
     running = null;
@@ -81,7 +65,7 @@ describe('the writer of an account', () => {
   }
 
   async function outcomes(): Promise<Outcome[]> {
-    const { rows } = await poolOf(dataSource).query<{ payload: Buffer }>(
+    const { rows } = await database.pool.query<{ payload: Buffer }>(
       'SELECT payload FROM crm_writer.outbox ORDER BY id',
     );
     return rows.map(({ payload }) => {
@@ -218,9 +202,9 @@ describe('the writer of an account', () => {
     start();
     await until({ done: 1, unknown: 1 });
     await stop();
-    await poolOf(dataSource).query("UPDATE crm_writer.call SET state = 'sent', ask_at = NULL WHERE state = 'unknown'");
-    await poolOf(dataSource).query("UPDATE crm_writer.item SET state = 'sent' WHERE state = 'unknown'");
-    await poolOf(dataSource).query("UPDATE crm_writer.write SET state = 'sent' WHERE state = 'unknown'");
+    await database.pool.query("UPDATE crm_writer.call SET state = 'sent', ask_at = NULL WHERE state = 'unknown'");
+    await database.pool.query("UPDATE crm_writer.item SET state = 'sent' WHERE state = 'unknown'");
+    await database.pool.query("UPDATE crm_writer.write SET state = 'sent' WHERE state = 'unknown'");
     crm.fault = () => null;
     start();
     await until({ done: 2 });
@@ -263,7 +247,7 @@ describe('the writer of an account', () => {
     start();
     await until({ done: 1 });
     expect(crm.callsTo(/POST/)).toHaveLength(13);
-    const { rows } = await poolOf(dataSource).query('SELECT attempts FROM crm_writer.write');
+    const { rows } = await database.pool.query('SELECT attempts FROM crm_writer.write');
     expect(rows).toEqual([{ attempts: 0 }]);
   });
 

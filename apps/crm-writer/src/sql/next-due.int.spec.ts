@@ -1,36 +1,23 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { DataSource } from 'typeorm';
-import { openPostgres, poolOf, type Tx } from '#postgres';
-import { type TestPostgres, testPostgres } from '../../../../test/support/servers.js';
-import { ENTITIES } from '../entities/entities.js';
-import { MIGRATIONS } from '../migrations/migrations.js';
+import type { Tx } from '#postgres';
+import { type WriterDatabase, writerDatabase } from '../../test/writer-database.js';
 import { nextDue } from './next-due.js';
 
 const MANY = 20_000;
 
 describe('what is due next', () => {
-  let postgres: TestPostgres;
-  let dataSource: DataSource;
+  let database: WriterDatabase;
 
   beforeAll(async () => {
-    postgres = await testPostgres();
-    dataSource = await openPostgres({
-      url: postgres.url,
-      schema: 'crm_writer',
-      entities: ENTITIES,
-      migrations: MIGRATIONS,
-      applicationName: 'next due spec',
-      poolSize: 2,
-    });
+    database = await writerDatabase('next due spec', 2);
   });
 
   afterAll(async () => {
-    await dataSource.destroy();
-    await postgres.drop();
+    await database?.drop();
   });
 
   it('is found without reading everything that waits', async () => {
-    const pool = poolOf(dataSource);
+    const pool = database.pool;
     await pool.query(
       `INSERT INTO interaction (account, interaction_id, waiting, runnable)
        SELECT 'acme', 'call-' || n, 1, true FROM generate_series(1, ${MANY}) AS n`,

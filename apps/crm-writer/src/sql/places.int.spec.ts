@@ -1,9 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { DataSource } from 'typeorm';
-import { openPostgres, poolOf, type Tx } from '#postgres';
-import { type TestPostgres, testPostgres } from '../../../../test/support/servers.js';
-import { ENTITIES } from '../entities/entities.js';
-import { MIGRATIONS } from '../migrations/migrations.js';
+import type { Tx } from '#postgres';
+import { type WriterDatabase, writerDatabase } from '../../test/writer-database.js';
 import type { AskedPlace } from '../write.store.js';
 import { askForPlace } from './ask-for-place.js';
 import { claimPlace } from './claim-place.js';
@@ -14,22 +11,18 @@ const ACCOUNT = 'acme';
 const asked = (requestId: string): AskedPlace => ({ requestId, kind: 'tickets.create_many', priority: 'normal' });
 
 describe('a place that is asked for', () => {
-  let postgres: TestPostgres;
-  let dataSource: DataSource;
+  let database: WriterDatabase;
   const tx: Tx = {
     query: async <R>(sql: string, params: readonly unknown[] = []) =>
-      (await poolOf(dataSource).query(sql, params as unknown[])).rows as R[],
+      (await database.pool.query(sql, params as unknown[])).rows as R[],
   };
 
   beforeAll(async () => {
-    postgres = await testPostgres();
-    const options = { url: postgres.url, schema: 'crm_writer', applicationName: 'test', poolSize: 2 };
-    dataSource = await openPostgres({ ...options, entities: ENTITIES, migrations: MIGRATIONS });
+    database = await writerDatabase('places spec', 2);
   });
 
   afterAll(async () => {
-    await dataSource?.destroy();
-    await postgres?.drop();
+    await database?.drop();
   });
 
   it('belongs to the call that claims it, once', async () => {

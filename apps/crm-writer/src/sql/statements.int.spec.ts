@@ -1,13 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
-import type { DataSource } from 'typeorm';
 import type { Command, CommandAction, Contact, Priority } from '#contracts';
-import { inTransaction, openPostgres, poolOf, type Tx } from '#postgres';
-import { type TestPostgres, testPostgres } from '../../../../test/support/servers.js';
+import { inTransaction, type Tx } from '#postgres';
+import { type WriterDatabase, writerDatabase } from '../../test/writer-database.js';
 import { outcomeOf } from '../domain/outcome-of.js';
 import type { PlannedItem } from '../domain/plan-calls.js';
-import { ENTITIES } from '../entities/entities.js';
-import { MIGRATIONS } from '../migrations/migrations.js';
 import { UNDER_A_GRANT } from '../domain/write.js';
 import type { ItemEffectAt } from '../write.store.js';
 import { abandonSent } from './abandon-sent.js';
@@ -154,30 +151,20 @@ const done = (index: number, interactionId: string, ticketId: number): ItemEffec
 });
 
 describe('a statement of the writer', () => {
-  let postgres: TestPostgres;
-  let dataSource: DataSource;
+  let database: WriterDatabase;
   let pool: Pool;
 
   beforeAll(async () => {
-    postgres = await testPostgres();
-    dataSource = await openPostgres({
-      url: postgres.url,
-      schema: 'crm_writer',
-      entities: ENTITIES,
-      migrations: MIGRATIONS,
-      applicationName: 'statements spec',
-      poolSize: 4,
-    });
-    pool = poolOf(dataSource);
+    database = await writerDatabase('statements spec', 4);
+    pool = database.pool;
   });
 
   afterAll(async () => {
-    await dataSource.destroy();
-    await postgres.drop();
+    await database?.drop();
   });
 
   beforeEach(async () => {
-    await pool.query('TRUNCATE call, interaction, outbox, read_count, contact CASCADE');
+    await database.empty();
   });
 
   const run = <T>(work: (tx: Tx) => Promise<T>): Promise<T> => inTransaction(pool, work);

@@ -78,6 +78,12 @@ export interface Counter {
   close(calls: number, span: Span): void;
   /** Charges calls of others to the window of an instant. */
   addForeign(calls: number, at: number): void;
+  /** Charges the window of an instant (or, rolling, one length from it on) with so many calls of others, instead of those before. */
+  setForeign(calls: number, at: number): void;
+  /** Calls of all integrations charged to the window of an instant (or, rolling, not yet freed by then). */
+  chargedAt(at: number): number;
+  /** How many calls a window keeps free for others, beyond those charged to it; none, until it is set. */
+  keepFree: KeepFree;
   standing(at: number): Standing;
   /** Calls of one integration charged to the window of an instant (or, rolling, not yet freed by then). */
   chargedTo(integration: IntegrationName, at: number): number;
@@ -92,6 +98,11 @@ export interface Counter {
   /** Everything known, so that `counterFor` makes a counter that behaves the same ever after. */
   state(): CounterState;
 }
+
+/** For a window (rolling: the length that begins at `from`) that others have `foreign` calls in: more to keep free from `from` on. */
+export type KeepFree = (window: Pick<WindowCount, 'startsAt' | 'endsAt'>, foreign: number, from: number) => number;
+
+const KEEP_NOTHING: KeepFree = () => 0;
 
 /** The smallest maximum that was in force since an instant (a raised one counts from the next window). */
 export type MaxSince = (startsAt: number) => number;
@@ -127,6 +138,7 @@ function shapeOf({ kind, lengthMs, anchor, edgeMs }: Limit): string {
 /** Windows side by side. An edge may lie `edgeMs` off, so a call near one is charged to both sides. */
 class FixedCounter implements Counter {
   closedUntil = 0;
+  keepFree = KEEP_NOTHING;
   /** In order of time. Only few are remembered at once. */
   private windows: WindowCount[] = [];
 
@@ -141,11 +153,12 @@ class FixedCounter implements Counter {
     let maySooner = true;
     const last = to + this.limit.edgeMs;
     for (let window = this.windowAt(from - this.limit.edgeMs); ; window = this.windowAt(window.endsAt)) {
-      const left = Math.max(0, this.maxSince(window.startsAt) - window.charged - window.foreign);
+      const kept = this.keepFree(window, window.foreign, from);
+      const left = Math.max(0, this.maxSince(window.startsAt) - window.charged - window.foreign - kept);
       if (left < calls) calls = left;
       if (left < needed) {
         clearsAt = window.endsAt + this.limit.edgeMs;
-        maySooner &&= window.open > 0;
+        maySooner &&= window.open > 0 || kept > this.keepFree(window, window.foreign, window.endsAt);
       }
       if (window.endsAt > last) return { calls, clearsAt, maySooner: maySooner && clearsAt > 0 };
     }
@@ -180,6 +193,14 @@ class FixedCounter implements Counter {
 
   addForeign(calls: number, at: number): void {
     this.windowAt(at).foreign += calls;
+  }
+
+  setForeign(calls: number, at: number): void {
+    this.windowAt(at).foreign = calls;
+  }
+
+  chargedAt(at: number): number {
+    return this.windowAt(at).charged;
   }
 
   standing(at: number): Standing {
@@ -287,6 +308,7 @@ interface Step {
 /** Any span of the limit's length. A charge is freed one length after the last instant at which it could arrive. */
 class RollingCounter implements Counter {
   closedUntil = 0;
+  keepFree = KEEP_NOTHING;
   private readonly stepMs: number;
   /** In order of when they are freed. */
   private steps: Step[] = [];
@@ -303,11 +325,14 @@ class RollingCounter implements Counter {
     const max = this.maxSince(begins - this.limit.lengthMs);
     let charged = 0;
     let open = 0;
+    let foreign = 0;
     for (const step of this.steps) {
       if (step.freedAt <= begins) continue;
       charged += step.charged + step.foreign;
+      foreign += step.foreign;
       open += step.open;
     }
+    charged += this.keepFree({ startsAt: from, endsAt: from + this.limit.lengthMs }, foreign, from);
     const calls = Math.max(0, max - charged);
     if (calls >= needed) return { calls, clearsAt: 0, maySooner: false };
     let clearsAt = 0;
@@ -345,6 +370,15 @@ class RollingCounter implements Counter {
 
   addForeign(calls: number, at: number): void {
     this.step(this.freedAt(at)).foreign += calls;
+  }
+
+  setForeign(calls: number, at: number): void {
+    for (const step of this.steps) step.foreign = 0;
+    this.step(this.freedAt(at)).foreign = calls;
+  }
+
+  chargedAt(at: number): number {
+    return this.steps.reduce((sum, { freedAt, charged }) => (freedAt > at ? sum + charged : sum), 0);
   }
 
   standing(at: number): Standing {

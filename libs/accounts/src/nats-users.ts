@@ -61,7 +61,10 @@ function integrationUser(account: AccountName, integration: IntegrationName, con
   return {
     user,
     inboxPrefix,
-    permissions: { publish: [...quota, subjects.usage(account), subjects.forecast(account), ...ingest], subscribe: [`${inboxPrefix}.>`] },
+    permissions: {
+      publish: [...quota, subjects.usage(account), subjects.forecast(account), ...ingest],
+      subscribe: [`${inboxPrefix}.>`],
+    },
   };
 }
 

@@ -1,20 +1,24 @@
 import 'reflect-metadata';
 import {
   type AccountConfig,
+  CRM_TYPES,
   type CrmConfig,
   DEFAULT_QUOTA_POLICY,
-  DEFAULT_SHARE,
   INTERACTION_EVENTS,
   type IntegrationConfig,
   isName,
   type LimitConfig,
+  type QuotaOnlyCrm,
+  type QuotaPolicy,
   type TicketPolicy,
   WRITER_INTEGRATION,
+  type ZendeskCrm,
 } from '#contracts';
-import { zendeskLimits } from '#limits';
+import { type Catalogue, catalogueOf, type LimitSet, limitsOf, termsOf } from '#limits';
 import { DEFAULT_POLICY } from './default-policy.js';
 import { durationMs } from './duration.js';
 import { type AccountProblem, type Path, ProblemReport, unknownKeyMessage } from './problem-report.js';
+import { checkShares, readShare } from './read-shares.js';
 import {
   AccountSection,
   CommentSection,
@@ -23,9 +27,13 @@ import {
   CustomFieldSection,
   FileSection,
   IngestSection,
+  IntegrationQuotaSection,
   IntegrationSection,
   LimitSection,
+  percentOf,
   PolicySection,
+  QuotaOnlyCrmSection,
+  QuotaSection,
 } from './sections.js';
 
 export type ParsedAccounts =
@@ -45,6 +53,7 @@ const LENGTH_BY_NAME_MS: Readonly<Record<string, number>> = {
   hour: 3_600_000,
   day: DAY_MS,
 };
+const ZENDESK_ONLY = 'Sluice writes tickets to Zendesk only';
 const NAME_HINT = 'must be 1 to 32 lower-case letters, digits and dashes, beginning and ending with a letter or digit';
 
 /**
@@ -81,24 +90,33 @@ function readAccount(report: ProblemReport, name: string, value: unknown): Accou
   checkName(report, path, name, 'an account');
   const section = report.section(AccountSection, path, value);
   if (!section) return null;
+  const before = report.problems.length;
   const crm = readCrm(report, [...path, 'crm'], section.crm);
-  const limits = readLimits(report, [...path, 'limits'], section.limits, crm?.licence ?? null);
-  const integrations = readIntegrations(report, [...path, 'integrations'], section.integrations);
+  const limits = readLimits(report, [...path, 'limits'], section.limits, crm);
+  // Of limits that are wrong themselves nothing can be said about shares.
+  const inForce = crm && limits && report.problems.length === before ? limitsOf({ crm, limits }) : null;
+  const written = !crm || crm.type === 'zendesk';
+  const integrations = readIntegrations(report, [...path, 'integrations'], section.integrations, { written, inForce });
+  const quota = readQuota(report, [...path, 'quota'], section.quota);
   const policy = readPolicy(report, [...path, 'policy'], section.policy);
-  if (!crm || !limits || !integrations || !policy) return null;
-  return {
-    name,
-    crm,
-    limits,
-    batching: section.batching ?? 'auto',
-    integrations,
-    policy,
-    quota: DEFAULT_QUOTA_POLICY,
-    dryRun: false,
-  };
+  if (!written)
+    for (const key of ['batching', 'policy', 'dryRun'] as const)
+      if (section[key] !== undefined) report.addKey([...path, key], `${ZENDESK_ONLY}; remove ${key}`);
+  if (!crm || !limits || !integrations || !quota || !policy) return null;
+  const batching = section.batching ?? 'auto';
+  return { name, crm, limits, batching, integrations, policy, quota, dryRun: section.dryRun ?? false };
 }
 
 function readCrm(report: ProblemReport, path: Path, value: unknown): CrmConfig | null {
+  const plain = report.mapAt(path, value);
+  if (!plain) return null;
+  const { type } = plain;
+  return CRM_TYPES.some((known) => known === type) && type !== 'zendesk'
+    ? readQuotaOnlyCrm(report, path, plain)
+    : readZendesk(report, path, plain);
+}
+
+function readZendesk(report: ProblemReport, path: Path, value: unknown): ZendeskCrm | null {
   const section = report.section(CrmSection, path, value);
   if (!section) return null;
   const at = [...path, 'credential'];
@@ -108,7 +126,7 @@ function readCrm(report: ProblemReport, path: Path, value: unknown): CrmConfig |
   if (kind === 'oauth' && email !== undefined)
     report.addKey([...at, 'email'], 'an oauth token needs no e-mail address; remove it, or say kind: apiToken');
   return {
-    type: section.type,
+    type: 'zendesk',
     baseUrl: section.baseUrl,
     licence: section.licence,
     credential: kind === 'apiToken' ? { kind, email: email ?? '', tokenRef } : { kind, tokenRef },
@@ -118,12 +136,53 @@ function readCrm(report: ProblemReport, path: Path, value: unknown): CrmConfig |
   };
 }
 
-function readLimits(report: ProblemReport, path: Path, value: unknown, licence: string | null): LimitConfig[] | null {
-  if (value === undefined || value === null) return [];
-  const entries = report.mapAt(path, value);
+/** A CRM that Sluice makes no calls to: what would only serve calls of its own is refused, not ignored. */
+function readQuotaOnlyCrm(report: ProblemReport, path: Path, value: Record<string, unknown>): QuotaOnlyCrm | null {
+  for (const key of ['baseUrl', 'credential', 'externalIdPrefix'])
+    if (Object.hasOwn(value, key))
+      report.addKey([...path, key], `${ZENDESK_ONLY} and makes no calls of its own here; remove ${key}`);
+  const section = report.section(QuotaOnlyCrmSection, path, value);
+  if (!section || section.type === 'zendesk') return null;
+  const { type, licence, seats, timeZone } = section;
+  const terms = termsOf(type, licence);
+  for (const key of ['seats', 'timeZone'] as const)
+    if (section[key] !== undefined && !terms.includes(key))
+      report.addKey([...path, key], `changes no limit of licence ${licence}; remove it`);
+  return {
+    type,
+    licence,
+    timeScale: section.timeScale ?? 1,
+    requestTimeoutMs: section.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
+    ...(seats === undefined ? {} : { seats }),
+    ...(timeZone === undefined ? {} : { timeZone }),
+  };
+}
+
+function readQuota(report: ProblemReport, path: Path, value: unknown): QuotaPolicy | null {
+  if (value === undefined || value === null) return DEFAULT_QUOTA_POLICY;
+  const section = report.section(QuotaSection, path, value);
+  if (!section) return null;
+  return {
+    mode: section.mode ?? DEFAULT_QUOTA_POLICY.mode,
+    liveReservePercent: percentOf(section.liveReserve) ?? DEFAULT_QUOTA_POLICY.liveReservePercent,
+    spreadBacklog: section.spreadBacklog ?? DEFAULT_QUOTA_POLICY.spreadBacklog,
+    foreignPerMinute: section.foreign ?? DEFAULT_QUOTA_POLICY.foreignPerMinute,
+  };
+}
+
+function readLimits(report: ProblemReport, path: Path, value: unknown, crm: CrmConfig | null): LimitConfig[] | null {
+  const catalogue = crm && catalogueOf(crm.type, crm.licence, crm.type === 'zendesk' ? {} : crm);
+  const none = value === undefined || value === null;
+  const entries = none ? {} : report.mapAt(path, value);
   if (!entries) return null;
+  for (const { name, max } of catalogue?.limits ?? [])
+    if (max === null && !Object.hasOwn(entries, name))
+      report.add(
+        path,
+        `${name} is missing: only the CRM's administrator knows this limit; say ${name}: { max: <calls> }`,
+      );
   const limits = Object.entries(entries).map(([name, entry]) =>
-    readLimit(report, [...path, name], name, entry, licence),
+    readLimit(report, [...path, name], name, entry, catalogue),
   );
   return limits.includes(null) ? null : (limits as LimitConfig[]);
 }
@@ -133,12 +192,11 @@ function readLimit(
   path: Path,
   name: string,
   value: unknown,
-  licence: string | null,
+  catalogue: Catalogue | null,
 ): LimitConfig | null {
   checkName(report, path, name, 'a limit');
   const section = report.section(LimitSection, path, value);
   if (!section) return null;
-  const catalogue = licence === null ? null : zendeskLimits(licence);
   const inLicence = catalogue?.limits.find((limit) => limit.name === name);
   if (catalogue?.holds.some((hold) => hold.name === name)) {
     for (const key of ['length', 'kind', 'timeZone', 'draws'] as const)
@@ -172,37 +230,66 @@ function readLimit(
   };
 }
 
-function namesOf(catalogue: NonNullable<ReturnType<typeof zendeskLimits>>): string {
+function namesOf(catalogue: Catalogue): string {
   return [...catalogue.limits, ...catalogue.holds].map((limit) => limit.name).join(', ');
 }
 
-function readIntegrations(report: ProblemReport, path: Path, value: unknown): Record<string, IntegrationConfig> | null {
+/** What decides how an account's integrations are read. */
+interface IntegrationTerms {
+  /** True where Sluice writes to the account's CRM. */
+  readonly written: boolean;
+  /** Null where the limits are wrong themselves. */
+  readonly inForce: LimitSet | null;
+}
+
+function readIntegrations(
+  report: ProblemReport,
+  path: Path,
+  value: unknown,
+  terms: IntegrationTerms,
+): Record<string, IntegrationConfig> | null {
   const entries = report.mapAt(path, value);
   if (!entries) return null;
-  if (!Object.hasOwn(entries, WRITER_INTEGRATION))
+  const names = Object.keys(entries);
+  if (terms.written && !names.includes(WRITER_INTEGRATION))
     report.add(
       path,
       `${WRITER_INTEGRATION} is missing: Sluice's own calls are counted as its; add '${WRITER_INTEGRATION}: {}'`,
     );
-  const read = Object.entries(entries).map(
-    ([name, entry]) => [name, readIntegration(report, [...path, name], name, entry)] as const,
+  else if (names.length === 0) report.add(path, 'is empty; name at least one that uses the calls');
+  const before = report.problems.length;
+  const read = names.map(
+    (name) => [name, readIntegration(report, [...path, name], name, entries[name], terms)] as const,
   );
   if (read.some(([, integration]) => integration === null)) return null;
-  return Object.fromEntries(read) as Record<string, IntegrationConfig>;
+  const integrations = Object.fromEntries(read) as Record<string, IntegrationConfig>;
+  if (terms.inForce && report.problems.length === before) checkShares(report, path, integrations, terms.inForce);
+  return integrations;
 }
 
-function readIntegration(report: ProblemReport, path: Path, name: string, value: unknown): IntegrationConfig | null {
+function readIntegration(
+  report: ProblemReport,
+  path: Path,
+  name: string,
+  value: unknown,
+  { written, inForce }: IntegrationTerms,
+): IntegrationConfig | null {
   checkName(report, path, name, 'an integration');
   const section = report.section(IntegrationSection, path, value ?? {});
   if (!section) return null;
-  const none = section.ingest === undefined || section.ingest === null;
-  const ingest = none ? null : report.section(IngestSection, [...path, 'ingest'], section.ingest);
-  if (!none && !ingest) return null;
+  const within = <T extends object>(of: new () => T, key: 'ingest' | 'quota'): T | null | undefined =>
+    (section[key] ?? null) === null ? undefined : report.section(of, [...path, key], section[key]);
+  const ingest = within(IngestSection, 'ingest');
+  const quota = within(IntegrationQuotaSection, 'quota');
+  const share = readShare(report, [...path, 'share'], section.share, inForce);
+  if (ingest && !written)
+    report.addKey([...path, 'ingest'], `${ZENDESK_ONLY}; remove ingest: nothing would come of its events`);
+  if (ingest === null || quota === null || !share) return null;
   return {
     ingest: ingest ? { username: ingest.username, passwordRef: ingest.passwordRef } : null,
-    trusted: section.trusted ?? name === WRITER_INTEGRATION,
-    share: DEFAULT_SHARE,
-    quotaPasswordRef: null,
+    trusted: section.trusted ?? (written && name === WRITER_INTEGRATION),
+    share,
+    quotaPasswordRef: quota?.passwordRef ?? null,
   };
 }
 

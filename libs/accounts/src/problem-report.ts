@@ -1,4 +1,3 @@
-import { plainToInstance } from 'class-transformer';
 import { getMetadataStorage, type ValidationError, validateSync } from 'class-validator';
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import { nearestName } from './nearest-name.js';
@@ -70,7 +69,11 @@ export class ProblemReport {
   section<T extends object>(of: new () => T, path: Path, value: unknown): T | null {
     const plain = this.mapAt(path, value);
     if (!plain) return null;
-    const section = plainToInstance(of, plain);
+    const section = new of();
+    for (const [key, entry] of Object.entries(plain))
+      // What every object inherits, such as constructor, would be taken for the section's own.
+      if (key in section) this.addKey([...path, key], unknownKeyMessage(key, keysOf(of)));
+      else Object.assign(section, { [key]: entry });
     const errors = validateSync(section, { whitelist: true, forbidNonWhitelisted: true, stopAtFirstError: true });
     for (const error of errors) this.addInvalid(of, path, plain, error);
     return section;

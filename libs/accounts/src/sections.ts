@@ -1,12 +1,12 @@
 import {
   ArrayMaxSize,
-  Equals,
   IsArray,
   IsBoolean,
   IsDefined,
   IsEmail,
   IsIn,
   IsInt,
+  IsNumber,
   IsOptional,
   IsString,
   Length,
@@ -19,8 +19,8 @@ import {
   ValidatorConstraint,
   type ValidatorConstraintInterface,
 } from 'class-validator';
-import { CALL_KINDS } from '#contracts';
-import { ZENDESK_LICENCES } from '#limits';
+import { CALL_KINDS, CRM_TYPES, type CrmType } from '#contracts';
+import { licencesOf } from '#limits';
 import { nearestName } from './nearest-name.js';
 import { templateProblem } from './template.js';
 import { durationMs } from './duration.js';
@@ -36,17 +36,27 @@ const SECRET_HINT = "must say where the secret is kept, never the secret itself:
 const BASE_URL = /^https?:\/\/[A-Za-z0-9.-]+(?::\d{1,5})?$/;
 const DURATION_HINT = "must be a duration such as '60s', '10m', '1h' or '1d'";
 const MAX_CALLS = 1_000_000_000;
+const WEIGHT_HINT = 'must be a number from 0.1 to 100';
+const MAX_SEATS = 10_000_000;
+const SEATS_HINT = `must be a whole number of user licences from 1 to ${MAX_SEATS}`;
 const MAX_LENGTH_MS = 31 * 86_400_000;
+
+/** Licences of the section's CRM; of Zendesk where the type itself is wrong. */
+function licencesIn(section: object): readonly string[] {
+  const { type } = section as { type?: unknown };
+  return licencesOf(CRM_TYPES.find((known) => known === type) ?? 'zendesk');
+}
 
 @ValidatorConstraint({ name: 'licence' })
 class IsLicence implements ValidatorConstraintInterface {
-  validate(value: unknown): boolean {
-    return typeof value === 'string' && ZENDESK_LICENCES.includes(value);
+  validate(value: unknown, { object }: ValidationArguments): boolean {
+    return typeof value === 'string' && licencesIn(object).includes(value);
   }
 
-  defaultMessage({ value }: ValidationArguments): string {
-    const near = typeof value === 'string' ? nearestName(value, ZENDESK_LICENCES) : null;
-    return `must be a licence of the catalogue${near ? ` (did you mean ${near}?)` : ''}: ${ZENDESK_LICENCES.join(', ')}`;
+  defaultMessage({ value, object }: ValidationArguments): string {
+    const licences = licencesIn(object);
+    const near = typeof value === 'string' ? nearestName(value, licences) : null;
+    return `must be a licence of the catalogue${near ? ` (did you mean ${near}?)` : ''}: ${licences.join(', ')}`;
   }
 }
 
@@ -100,6 +110,38 @@ class IsTemplate implements ValidatorConstraintInterface {
   }
 }
 
+const PERCENT = /^(\d{1,3}(?:\.\d{1,3})?)\s?%$/;
+const PERCENT_HINT = "must be a percentage from 0 to 100, written with its sign, such as '30%'";
+
+/** `30%` as 30; null where the value is no percentage from 0 to 100. */
+export function percentOf(value: unknown): number | null {
+  const match = typeof value === 'string' ? PERCENT.exec(value) : null;
+  const percent = match ? Number(match[1]) : null;
+  return percent !== null && percent <= 100 ? percent : null;
+}
+
+@ValidatorConstraint({ name: 'percent' })
+class IsPercent implements ValidatorConstraintInterface {
+  validate(value: unknown): boolean {
+    return percentOf(value) !== null;
+  }
+
+  defaultMessage(): string {
+    return PERCENT_HINT;
+  }
+}
+
+@ValidatorConstraint({ name: 'foreign' })
+class IsForeign implements ValidatorConstraintInterface {
+  validate(value: unknown): boolean {
+    return value === 'auto' || (Number.isInteger(value) && Number(value) >= 0 && Number(value) <= MAX_CALLS);
+  }
+
+  defaultMessage(): string {
+    return "must be 'auto' or a whole number of calls a minute";
+  }
+}
+
 export class FileSection {
   @IsDefined({ message: 'must hold the accounts, one key each' })
   accounts: unknown;
@@ -121,26 +163,22 @@ export class AccountSection {
 
   @IsOptional()
   policy?: unknown;
+
+  @IsOptional()
+  quota?: unknown;
+
+  @IsOptional()
+  @IsBoolean({ message: 'must be true (plan and count, write nothing) or false' })
+  dryRun?: boolean;
 }
 
-export class CrmSection {
-  @Equals('zendesk', { message: "must be 'zendesk'" })
-  type: 'zendesk';
-
-  @Matches(BASE_URL, { message: "must be the CRM's address without a path, such as 'https://acme.zendesk.com'" })
-  baseUrl: string;
+/** What the sections of all CRMs share; the type decides how the rest is read. */
+class AnyCrmSection {
+  @IsIn(CRM_TYPES, { message: `must be one of: ${CRM_TYPES.join(', ')}` })
+  type: CrmType;
 
   @Validate(IsLicence)
   licence: string;
-
-  @IsDefined({ message: 'must say how to sign in: kind and tokenRef' })
-  credential: unknown;
-
-  @IsOptional()
-  @Matches(/^[A-Za-z0-9._:-]{0,64}$/, {
-    message: 'must be at most 64 letters, digits, dots, colons, dashes or underscores',
-  })
-  externalIdPrefix?: string;
 
   @IsOptional()
   @Validate(Divides1000)
@@ -151,6 +189,32 @@ export class CrmSection {
   @Min(100, { message: 'must be at least 100 milliseconds' })
   @Max(120_000, { message: 'must be at most 120000 milliseconds' })
   requestTimeoutMs?: number;
+}
+
+export class CrmSection extends AnyCrmSection {
+  @Matches(BASE_URL, { message: "must be the CRM's address without a path, such as 'https://acme.zendesk.com'" })
+  baseUrl: string;
+
+  @IsDefined({ message: 'must say how to sign in: kind and tokenRef' })
+  credential: unknown;
+
+  @IsOptional()
+  @Matches(/^[A-Za-z0-9._:-]{0,64}$/, {
+    message: 'must be at most 64 letters, digits, dots, colons, dashes or underscores',
+  })
+  externalIdPrefix?: string;
+}
+
+export class QuotaOnlyCrmSection extends AnyCrmSection {
+  @IsOptional()
+  @IsInt({ message: SEATS_HINT })
+  @Min(1, { message: SEATS_HINT })
+  @Max(MAX_SEATS, { message: SEATS_HINT })
+  seats?: number;
+
+  @IsOptional()
+  @Validate(IsTimeZone)
+  timeZone?: string;
 }
 
 export class CredentialSection {
@@ -198,6 +262,49 @@ export class IntegrationSection {
   @IsOptional()
   @IsBoolean({ message: 'must be true or false' })
   trusted?: boolean;
+
+  @IsOptional()
+  share?: unknown;
+
+  @IsOptional()
+  quota?: unknown;
+}
+
+export class IntegrationQuotaSection {
+  @Matches(SECRET_REF, { message: SECRET_HINT })
+  passwordRef: string;
+}
+
+export class ShareSection {
+  @IsOptional()
+  guarantee?: unknown;
+
+  @IsOptional()
+  cap?: unknown;
+
+  @IsOptional()
+  @IsNumber({}, { message: WEIGHT_HINT })
+  @Min(0.1, { message: WEIGHT_HINT })
+  @Max(100, { message: WEIGHT_HINT })
+  weight?: number;
+}
+
+export class QuotaSection {
+  @IsOptional()
+  @IsIn(['enforce', 'shadow'], { message: "must be 'enforce' or 'shadow' (decides and reports, refuses nothing)" })
+  mode?: 'enforce' | 'shadow';
+
+  @IsOptional()
+  @Validate(IsPercent)
+  liveReserve?: string;
+
+  @IsOptional()
+  @IsBoolean({ message: 'must be true or false' })
+  spreadBacklog?: boolean;
+
+  @IsOptional()
+  @Validate(IsForeign)
+  foreign?: 'auto' | number;
 }
 
 export class IngestSection {

@@ -12,7 +12,9 @@ export const CALL_KINDS = [
   'tickets.create_many',
   'tickets.update',
   'tickets.update_many',
+  'tickets.delete',
   'tickets.list',
+  'tickets.list_deep',
   'tickets.audits',
   'tickets.export',
   'jobs.show',
@@ -20,14 +22,18 @@ export const CALL_KINDS = [
   'users.search',
   'users.create',
   'users.create_or_update',
+  'users.update',
+  'organizations.update',
+  'search.export',
   'other',
 ] as const;
 export type CallKind = (typeof CALL_KINDS)[number];
 
-/** Which ticket or user one call touches, for limits scoped to them. */
+/** Which ticket, user or organization one call touches, for limits scoped to them. */
 export interface CallKey {
   readonly ticket?: string;
   readonly user?: string;
+  readonly organization?: string;
 }
 
 export interface AcquireRequest {

@@ -1,17 +1,17 @@
 import type { AccountConfig, LimitConfig } from '#contracts';
-import type { HoldLimit, Limit, LimitSet } from './limit.js';
-import { zendeskLimits } from './zendesk.js';
-
-const NO_HEADERS: Limit['headers'] = { limit: [], remaining: [], resetSeconds: [], combined: [] };
-const OWN_EDGE_MS = 1_500;
+import type { CatalogueLimit } from './catalogue-limit.js';
+import { catalogueOf } from './catalogue.js';
+import { EDGE_MS, type Limit, type LimitSet, NO_HEADERS } from './limit.js';
 
 /**
  * The limits in force for an account: its licence's from the catalogue, changed and added to by its own, all lengths
- * divided by its declared time scale. Throws where the licence is unknown: configuration is validated before it gets here.
+ * divided by its declared time scale. Throws where the licence is unknown or its limits need a number that the account
+ * doesn't say: configuration is validated before it gets here.
  */
 export function limitsOf(config: Pick<AccountConfig, 'crm' | 'limits'>): LimitSet {
-  const catalogue = zendeskLimits(config.crm.licence);
-  if (!catalogue) throw new Error(`licence ${config.crm.licence} is not in the catalogue of limits`);
+  const { crm } = config;
+  const catalogue = catalogueOf(crm.type, crm.licence, crm.type === 'zendesk' ? {} : crm);
+  if (!catalogue) throw new Error(`licence ${crm.licence} of ${crm.type} is not in the catalogue of limits`);
   const limits = new Map(catalogue.limits.map((limit) => [limit.name, limit]));
   const holds = new Map(catalogue.holds.map((hold) => [hold.name, hold]));
   for (const own of config.limits) {
@@ -20,12 +20,18 @@ export function limitsOf(config: Pick<AccountConfig, 'crm' | 'limits'>): LimitSe
     else limits.set(own.name, changed(limits.get(own.name), own));
   }
   return {
-    limits: [...limits.values()].map((limit) => scaled(limit, config.crm.timeScale)),
-    holds: [...holds.values()] satisfies HoldLimit[],
+    limits: [...limits.values()].map((limit) => scaled(known(limit), crm.timeScale)),
+    holds: [...holds.values()],
   };
 }
 
-function changed(limit: Limit | undefined, own: LimitConfig): Limit {
+function known(limit: CatalogueLimit): Limit {
+  const { max } = limit;
+  if (max === null) throw new Error(`limit ${limit.name} has no number: the account has to say it`);
+  return { ...limit, max };
+}
+
+function changed(limit: CatalogueLimit | undefined, own: LimitConfig): CatalogueLimit {
   return {
     name: own.name,
     kind: own.kind ?? limit?.kind ?? 'fixed',
@@ -34,7 +40,7 @@ function changed(limit: Limit | undefined, own: LimitConfig): Limit {
     max: own.max,
     scope: limit?.scope ?? 'account',
     draws: own.draws ?? limit?.draws ?? 'every',
-    edgeMs: limit?.edgeMs ?? OWN_EDGE_MS,
+    edgeMs: limit?.edgeMs ?? EDGE_MS,
     headers: limit?.headers ?? NO_HEADERS,
   };
 }

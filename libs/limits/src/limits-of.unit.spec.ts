@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { LimitConfig } from '#contracts';
-import { draws, limitsOf, ZENDESK_LICENCES, zendeskLimits } from './index.js';
+import { limitsOf } from './index.js';
 
 function crm(licence: string, timeScale = 1) {
   return {
@@ -17,40 +17,6 @@ function crm(licence: string, timeScale = 1) {
 function own(limit: Partial<LimitConfig> & Pick<LimitConfig, 'name' | 'max'>): LimitConfig {
   return { lengthMs: null, kind: null, anchor: null, draws: null, ...limit };
 }
-
-describe('zendeskLimits', () => {
-  it.each([
-    ['essential', 10, 100],
-    ['team', 200, 100],
-    ['professional', 400, 100],
-    ['enterprise', 700, 100],
-    ['high-volume', 2_500, 300],
-    ['sandbox', 200, 20],
-  ])('knows what %s allows', (licence, perMinute, updates) => {
-    const { limits, holds } = zendeskLimits(licence)!;
-    expect(limits.find(({ name }) => name === 'minute')).toMatchObject({
-      max: perMinute,
-      scope: 'account',
-      lengthMs: 60_000,
-    });
-    expect(limits.find(({ name }) => name === 'tickets-update')).toMatchObject({ max: updates, scope: 'endpoint' });
-    expect(holds).toMatchObject([{ name: 'inflight-jobs', max: 30 }]);
-  });
-
-  it('knows no other licence', () => {
-    expect(zendeskLimits('platinum')).toBeNull();
-    expect(ZENDESK_LICENCES).toContain('team');
-  });
-
-  it('lets every call draw on the account, and each kind on its own limits besides', () => {
-    const { limits } = zendeskLimits('team')!;
-    const of = (kind: Parameters<typeof draws>[1]): string[] =>
-      limits.filter((limit) => draws(limit, kind)).map(({ name }) => name);
-    expect(of('other')).toEqual(['minute']);
-    expect(of('tickets.update')).toEqual(['minute', 'tickets-update', 'per-ticket-updates']);
-    expect(of('users.create_or_update')).toEqual(['minute', 'create-update-user', 'create-update-user-second']);
-  });
-});
 
 describe('limitsOf', () => {
   it("changes the licence's limits by name, keeping what isn't said, and adds others", () => {
@@ -88,5 +54,17 @@ describe('limitsOf', () => {
 
   it('refuses a licence that the catalogue does not have', () => {
     expect(() => limitsOf({ crm: crm('platinum'), limits: [] })).toThrow('platinum');
+  });
+
+  it("takes seats and time zone into account, and an administrator's number where only he knows it", () => {
+    const common = { timeScale: 1, requestTimeoutMs: 1_000 };
+    const enterprise = { ...common, type: 'salesforce', licence: 'enterprise', seats: 50 } as const;
+    expect(limitsOf({ crm: enterprise, limits: [] }).limits).toMatchObject([{ name: 'day', max: 150_000 }]);
+    const free = { ...common, type: 'hubspot', licence: 'free', timeZone: 'Europe/Berlin' } as const;
+    expect(limitsOf({ crm: free, limits: [] }).limits[1]).toMatchObject({ name: 'day', anchor: 'Europe/Berlin' });
+    const custom = { ...common, type: 'servicenow', licence: 'custom' } as const;
+    expect(() => limitsOf({ crm: custom, limits: [] })).toThrow('hour');
+    const set = limitsOf({ crm: custom, limits: [own({ name: 'hour', max: 900 })] });
+    expect(set.limits).toMatchObject([{ name: 'hour', max: 900, kind: 'rolling', lengthMs: 3_600_000 }]);
   });
 });

@@ -1,4 +1,5 @@
 import type { IntegrationName, Observed, ObserveRequest } from '#contracts';
+import { isCountedByKey } from '#limits';
 import { type AccountBooks, bucketsAt, counterOf, type HoldBook, type LimitBook, limitsFor } from './books.js';
 import type { Counter } from './counter.js';
 import type { Grant } from './grant.js';
@@ -102,8 +103,8 @@ function close(evidence: Evidence, book: AccountBooks['limits'][number]): Closed
 }
 
 /** Which ticket or user is closed: '' = the limit as a whole; null = one of them, and not known which. */
-function keyOf(grant: Grant | null, scope: 'account' | 'endpoint' | 'ticket' | 'user'): string | null {
-  if (scope === 'account' || scope === 'endpoint') return '';
+function keyOf(grant: Grant | null, scope: LimitBook['limit']['scope']): string | null {
+  if (!isCountedByKey(scope)) return '';
   const keys = new Set(grant?.calls.map(({ key }) => key?.[scope]));
   const [only] = keys;
   return keys.size === 1 && only !== undefined ? only : null;
@@ -133,7 +134,7 @@ function chargeForeign({ books, request, answeredAt, nowMs, changes }: Evidence)
   const answeredFrom = Math.floor(answeredAt - books.timing.transitMs / books.config.crm.timeScale);
   let counted = false;
   for (const book of limitsFor(books, request.kind)) {
-    if (book.limit.scope === 'ticket' || book.limit.scope === 'user') continue;
+    if (isCountedByKey(book.limit.scope)) continue;
     const told = headerStanding(book.limit, request.headers);
     if (!told || told.remaining === null) continue;
     const counter: Counter = book.whole;

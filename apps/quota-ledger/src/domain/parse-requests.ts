@@ -50,7 +50,9 @@ export function parseAcquire(data: unknown): Parsed<AcquireRequest> {
   if (!isNumber(waitMs, 0, MAX_WAIT_MS)) return wrong(`waitMs must be a number from 0 to ${MAX_WAIT_MS}`);
   const keys = parseKeys(body['keys'], max);
   if (keys === null)
-    return wrong('keys must be a list with one {ticket?, user?} of short texts for each of calls.max calls, or absent');
+    return wrong(
+      'keys must be a list with one {ticket?, user?, organization?} of short texts for each of calls.max calls, or absent',
+    );
   const request = { requestId, kind, calls: { min, max }, priority, waitMs } as AcquireRequest;
   return { ok: true, value: keys ? { ...request, keys } : request };
 }
@@ -63,9 +65,13 @@ function parseKeys(keys: unknown, max: number): CallKey[] | undefined | null {
   if (keys.length === 0) return undefined;
   const read: CallKey[] = [];
   for (const entry of keys) {
-    const { ticket, user } = fieldsOf(entry) ?? { ticket: 0 };
-    if (!isKey(ticket) || !isKey(user)) return null;
-    read.push({ ...(ticket === undefined ? {} : { ticket }), ...(user === undefined ? {} : { user }) });
+    const { ticket, user, organization } = fieldsOf(entry) ?? { ticket: 0 };
+    if (!isKey(ticket) || !isKey(user) || !isKey(organization)) return null;
+    read.push({
+      ...(ticket === undefined ? {} : { ticket }),
+      ...(user === undefined ? {} : { user }),
+      ...(organization === undefined ? {} : { organization }),
+    });
   }
   return read;
 }

@@ -8,7 +8,9 @@ import {
 } from '#contracts';
 import { draws, type HoldLimit, type Limit, limitsOf, windowAt } from '#limits';
 import { type Counter, counterFor } from './counter.js';
+import { emptyForeign, type ForeignBook, headroomFor, shortestTold } from './foreign.js';
 import type { Grant } from './grant.js';
+import { emptyLicence, type LicenceBook } from './licence.js';
 
 /** How long everything takes on an account, ms; divided by its declared time scale where the CRM's time is. */
 export interface Timing {
@@ -39,15 +41,14 @@ export interface MaxStep {
 export interface LimitBook {
   readonly limit: Limit;
   /** Oldest first; the last one is in force. */
-  readonly maxima: readonly MaxStep[];
+  readonly maxima: MaxStep[];
   readonly whole: Counter;
   /** For limits of a ticket or user: one counter for each that a call named. */
   readonly byKey: Map<string, Counter>;
-  /**
-   * Calls charged in the latest such window only because the CRM's own maximum is smaller than ours. Rebuilt books don't
-   * know it: then they may count what is still missing as foreign calls, but charge no less.
-   */
-  withheld: { readonly startsAt: number; readonly calls: number };
+  /** Calls of those who don't ask the ledger, by the CRM's word. */
+  readonly foreign: ForeignBook;
+  /** What the CRM says its maximum is. */
+  readonly licence: LicenceBook;
 }
 
 export interface Hold {
@@ -80,6 +81,8 @@ export interface AccountBooks {
   readonly open: Map<string, Grant>;
   /** The same, by `requestKey`. */
   readonly openByRequest: Map<string, Grant>;
+  /** Until when a limit is closed for one integration only, epoch ms (see `closedFor`). */
+  readonly closedForOne: Map<string, number>;
 }
 
 /** A version of an account's configuration and when it came into force, epoch ms. */
@@ -110,8 +113,10 @@ export function openBooks(versions: readonly AccountVersion[]): AccountBooks {
       return max === undefined ? [] : [{ since: appliedAt, max }];
     });
     const whole = counterFor(limit, maxSinceOf(maxima));
-    return { limit, maxima, whole, byKey: new Map<string, Counter>(), withheld: { startsAt: -1, calls: 0 } };
+    const byKey = new Map<string, Counter>();
+    return { limit, maxima, whole, byKey, foreign: emptyForeign(), licence: emptyLicence() };
   });
+  keepForOthers(limitBooks, newest.config);
   const holdBooks = holds.map((limit): HoldBook => ({ limit, taken: new Map(), closedUntil: 0 }));
   return {
     name: newest.config.name,
@@ -123,7 +128,18 @@ export function openBooks(versions: readonly AccountVersion[]): AccountBooks {
     drawnBy: drawnByKind(limitBooks, holdBooks),
     open: new Map(),
     openByRequest: new Map(),
+    closedForOne: new Map(),
   };
+}
+
+/** Windows of the whole account keep calls free for those who don't ask. */
+function keepForOthers(books: readonly LimitBook[], config: AccountConfig): void {
+  const shortest = shortestTold(books);
+  if (!shortest) return;
+  const policy = { foreignPerMinute: config.quota.foreignPerMinute, minuteMs: timingOf(config).minuteMs };
+  for (const book of books)
+    if (book.limit.scope === 'account' && book.limit.lengthMs >= shortest.limit.lengthMs)
+      book.whole.keepFree = (window, charged, from) => headroomFor(book, shortest, policy, { window, charged, from });
 }
 
 /** How long things take on an account. */

@@ -1,5 +1,6 @@
 import { isCountedByKey } from '#limits';
 import { type AccountBooks, counterOf, type LimitBook, limitsFor } from './books.js';
+import { noteAnswered } from './foreign.js';
 import type { Call, CallState, Grant, Span } from './grant.js';
 
 /*
@@ -8,7 +9,7 @@ import type { Call, CallState, Grant, Span } from './grant.js';
  * the others; near an edge it stays charged on both sides.
  */
 
-type Charged = Pick<Grant, 'kind' | 'integration' | 'priority' | 'calls' | 'grantedAt'>;
+type Charged = Pick<Grant, 'kind' | 'integration' | 'priority' | 'calls' | 'grantedAt' | 'arrivesBy'>;
 
 /** Charges a grant's open calls wherever they could arrive. */
 export function chargeOpen(books: AccountBooks, grant: Charged): void {
@@ -17,8 +18,11 @@ export function chargeOpen(books: AccountBooks, grant: Charged): void {
 
 /** Charges a grant's calls whose last state is known already: what books rebuilt from the tables begin with. */
 export function chargeClosed(books: AccountBooks, grant: Charged): void {
-  for (const book of limitsFor(books, grant.kind))
+  for (const book of limitsFor(books, grant.kind)) {
     chargeRuns(book, grant, (state) => state === 'used' || state === 'expired', false);
+    for (const { state, span } of grant.calls)
+      if (state === 'used' && span.to < grant.arrivesBy) noteAnswered(book, span);
+  }
 }
 
 /** Neighbouring calls mostly count alike, and are charged at once. */
@@ -42,8 +46,11 @@ function sameCharge(one: Call, other: Call, keyed: boolean): boolean {
 /** The call was made, and arrived within the span (which lies within its former one). */
 export function placeUsed(books: AccountBooks, grant: Grant, call: Call, within: Span): void {
   const { kind, integration, priority } = grant;
-  for (const book of limitsFor(books, kind))
+  for (const book of limitsFor(books, kind)) {
     counterOf(book, call.key)?.narrow(1, call.span, within, integration, priority);
+    // A call that was never answered counts wherever it could have arrived, until the last instant of its span.
+    if (within.to < call.span.to) noteAnswered(book, within);
+  }
   call.state = 'used';
   call.span = within;
 }

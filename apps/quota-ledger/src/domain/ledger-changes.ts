@@ -1,6 +1,8 @@
 import type { AccountName, IntegrationName, LedgerEventName } from '#contracts';
 import type { Call, CallState, Grant } from './grant.js';
 import type { Hold } from './books.js';
+import type { ForeignEntry } from './foreign.js';
+import type { LicenceEntry } from './licence.js';
 
 /** Calls of one integration in one minute or day, as they change. Every field may be negative. */
 export interface UsageChange {
@@ -12,6 +14,8 @@ export interface UsageChange {
   returned: number;
   expired: number;
   open: number;
+  /** Calls that the CRM refused; not part of the sum that the others make. */
+  crmRefused: number;
 }
 
 export interface GrantOf {
@@ -31,6 +35,8 @@ export interface Closing {
   /** Empty for the whole limit. */
   readonly key: string;
   readonly until: number;
+  /** The one integration that it is closed for; left out = for all. */
+  readonly onlyFor?: IntegrationName;
 }
 
 /** Calls seen at the CRM in a window that nobody asked the ledger for. */
@@ -73,7 +79,12 @@ export class LedgerChanges {
   readonly holdsTaken: HoldTaken[] = [];
   readonly holdsReleased: { readonly account: AccountName; readonly holdId: string }[] = [];
   readonly closings: Closing[] = [];
+  /** Those for one integration only, apart: nobody else may ever be held to them. */
+  readonly closingsForOne: Closing[] = [];
   readonly foreign: ForeignCalls[] = [];
+  /** In the order in which they were decided. */
+  readonly foreignEntries: ForeignEntry[] = [];
+  readonly licences: LicenceEntry[] = [];
   /** Grants that these decisions closed, by account and request: the books have let go of them, the tables don't know yet. */
   private readonly closedByRequest = new Map<string, Grant>();
   readonly events: LedgerEvent[] = [];
@@ -84,7 +95,7 @@ export class LedgerChanges {
       this.grantsMade.size === 0 &&
       this.grantsChanged.size === 0 &&
       this.events.length === 0 &&
-      this.foreign.length === 0 &&
+      this.foreignEntries.length === 0 &&
       this.holdsReleased.length === 0
     );
   }
@@ -142,6 +153,11 @@ export class LedgerChanges {
     }
   }
 
+  /** The CRM refused a call: to the integration that made it, or to `(foreign)` whose calls had used the limit up. */
+  crmRefused(account: AccountName, integration: IntegrationName, minute: number, day: number): void {
+    for (const usage of this.usageOf(account, integration, minute, day)) usage.crmRefused += 1;
+  }
+
   /** Joins the event of its kind, or begins another where the message would grow beyond what NATS takes. */
   event(account: AccountName, integration: IntegrationName, event: LedgerEventName, entry: EventEntry): void {
     const key = `${account} ${integration} ${event}`;
@@ -171,7 +187,7 @@ function usageIn(
   const key = `${account} ${integration} ${startsAt}`;
   let change = usage.get(key);
   if (!change) {
-    change = { account, integration, startsAt, granted: 0, used: 0, returned: 0, expired: 0, open: 0 };
+    change = { account, integration, startsAt, granted: 0, used: 0, returned: 0, expired: 0, open: 0, crmRefused: 0 };
     usage.set(key, change);
   }
   return change;

@@ -171,6 +171,31 @@ describe('asking the ledger', () => {
     ]);
   });
 
+  it('asks for several calls and settles each by its number', async () => {
+    const acquires = ledger<AcquireRequest>('acquire', () => ({ ...granted, calls: 3, holdIds: ['h0', 'h1', 'h2'] }));
+    const settles = ledger<SettleRequest>('settle', () => ({ answer: 'settled' }));
+    const quota = client({ ...systemClock, monotonicMs: () => 1_000 });
+    const keys = [{ ticket: '1' }, { ticket: '2' }, { ticket: '3' }, { ticket: '4' }];
+    const acquired = await quota.acquire('acme', { ...wanted, keys, calls: { min: 2, max: 4 }, waitMs: 700 });
+    expect(acquires).toMatchObject([{ calls: { min: 2, max: 4 }, keys, waitMs: 700 }]);
+    expect(acquired).toMatchObject({ grant: { calls: 3, holdIds: ['h0', 'h1', 'h2'] } });
+    const settlements = [
+      { settled: 'used', call: 2, sentAtMonoMs: 900, answeredAtMonoMs: null },
+      { settled: 'used', call: 0, sentAtMonoMs: 950, answeredAtMonoMs: 990 },
+      { settled: 'returned' },
+    ] as const;
+    expect(await quota.settle('acme', 'g1', settlements)).toBe(true);
+    expect(settles).toMatchObject([
+      {
+        used: [
+          { call: 2, sentAgoMs: 100, answeredAgoMs: null },
+          { call: 0, sentAgoMs: 50, answeredAgoMs: 10 },
+        ],
+        returned: 1,
+      },
+    ]);
+  });
+
   it('tells of limits what the headers say, and nothing else', async () => {
     const asked = ledger<object>('observe', () => ({ answer: 'observed', closed: [] }));
     const headers = {

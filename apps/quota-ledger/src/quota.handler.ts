@@ -311,7 +311,10 @@ export class QuotaHandler {
         const { requestId } = waiting.body;
         const stored = gathered.byRequest.get(foundKey(account, integration, requestId)) ?? null;
         const known = changes.closedGrantOf(account, integration, requestId) ?? stored;
-        return acquire(books, integration, waiting.body, { nowMs, newId: this.newGrantId, known }, changes);
+        const request = { ...waiting.body, waitMs: 0 };
+        const answer = acquire(books, integration, request, { nowMs, newId: this.newGrantId, known }, changes);
+        if (answer === 'waits') throw new Error('a request that may not wait waits');
+        return answer;
       }
       case 'settle': {
         const grant = grantIn(books, gathered, changes, waiting.body.grantId);

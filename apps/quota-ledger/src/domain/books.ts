@@ -10,6 +10,8 @@ import { draws, type HoldLimit, type Limit, limitsOf, windowAt } from '#limits';
 import { type Counter, counterFor } from './counter.js';
 import { emptyForeign, type ForeignBook, headroomFor, shortestTold } from './foreign.js';
 import type { Grant } from './grant.js';
+import { type ShareTerms, shareTermsOf } from './share.js';
+import { nobodyWaits, type WaitingRequests } from './waiting.js';
 import { emptyLicence, type LicenceBook } from './licence.js';
 
 /** How long everything takes on an account, ms; divided by its declared time scale where the CRM's time is. */
@@ -43,6 +45,8 @@ export interface LimitBook {
   /** Oldest first; the last one is in force. */
   readonly maxima: MaxStep[];
   readonly whole: Counter;
+  /** What integrations may have of it; null where it is no limit of the whole account. */
+  readonly terms: ShareTerms | null;
   /** For limits of a ticket or user: one counter for each that a call named. */
   readonly byKey: Map<string, Counter>;
   /** Calls of those who don't ask the ledger, by the CRM's word. */
@@ -57,6 +61,8 @@ export interface Hold {
   readonly integration: IntegrationName;
   /** Epoch ms. */
   readonly takenAt: number;
+  /** Places taken without a grant only: the request that took them, so that it finds them again. */
+  readonly requestId?: string;
 }
 
 export interface HoldBook {
@@ -83,6 +89,15 @@ export interface AccountBooks {
   readonly openByRequest: Map<string, Grant>;
   /** Until when a limit is closed for one integration only, epoch ms (see `closedFor`). */
   readonly closedForOne: Map<string, number>;
+  /** Requests that wait for their turn. Not recorded anywhere: who owns the ledger next is asked again. */
+  readonly waiting: WaitingRequests;
+  /** Whose requests operators have stopped for now. */
+  paused: Paused;
+}
+
+export interface Paused {
+  readonly account: boolean;
+  readonly integrations: ReadonlySet<IntegrationName>;
 }
 
 /** A version of an account's configuration and when it came into force, epoch ms. */
@@ -114,7 +129,8 @@ export function openBooks(versions: readonly AccountVersion[]): AccountBooks {
     });
     const whole = counterFor(limit, maxSinceOf(maxima));
     const byKey = new Map<string, Counter>();
-    return { limit, maxima, whole, byKey, foreign: emptyForeign(), licence: emptyLicence() };
+    const terms = shareTermsOf(newest.config, limit);
+    return { limit, maxima, whole, terms, byKey, foreign: emptyForeign(), licence: emptyLicence() };
   });
   keepForOthers(limitBooks, newest.config);
   const holdBooks = holds.map((limit): HoldBook => ({ limit, taken: new Map(), closedUntil: 0 }));
@@ -129,6 +145,8 @@ export function openBooks(versions: readonly AccountVersion[]): AccountBooks {
     open: new Map(),
     openByRequest: new Map(),
     closedForOne: new Map(),
+    waiting: nobodyWaits(),
+    paused: { account: false, integrations: new Set() },
   };
 }
 

@@ -2,6 +2,7 @@ import { isCountedByKey } from '#limits';
 import { type AccountBooks, counterOf, type LimitBook, limitsFor } from './books.js';
 import { noteAnswered } from './foreign.js';
 import type { Call, CallState, Grant, Span } from './grant.js';
+import { noteLost } from './share.js';
 
 /*
  * Where calls count. Until it is settled a call is charged to every window in which it could arrive at the CRM:
@@ -33,7 +34,10 @@ function chargeRuns(book: LimitBook, grant: Charged, counts: (state: CallState) 
     const { key, span, state } = calls[first]!;
     let next = first + 1;
     while (next < calls.length && sameCharge(calls[next]!, calls[first]!, keyed)) next += 1;
-    if (counts(state)) counterOf(book, key)?.charge(next - first, span, open, integration, priority);
+    if (counts(state)) {
+      if (open) noteLost(book, grant, span);
+      counterOf(book, key)?.charge(next - first, span, open, integration, priority);
+    }
     first = next;
   }
 }

@@ -43,7 +43,7 @@ export function demoConfig(
       ...limit,
     })),
     batching: 'auto',
-    quota: DEFAULT_QUOTA_POLICY,
+    quota: { ...DEFAULT_QUOTA_POLICY, liveReservePercent: 0 },
     dryRun: false,
     integrations: {
       ccai: { ingest: null, trusted: true, share: DEFAULT_SHARE, quotaPasswordRef: null },
@@ -70,6 +70,19 @@ export function ask(
   request: Partial<AcquireRequest> = {},
   changes = new LedgerChanges(),
 ): AcquireAnswer {
+  const answer = askFor(books, 'ccai', nowMs, request, changes);
+  if (answer === 'waits') throw new Error('it waits');
+  return answer;
+}
+
+/** The same for any integration; what may wait, may. */
+export function askFor(
+  books: AccountBooks,
+  integration: string,
+  nowMs: number,
+  request: Partial<AcquireRequest> = {},
+  changes = new LedgerChanges(),
+): AcquireAnswer | 'waits' {
   requests += 1;
   const whole: AcquireRequest = {
     requestId: `r${requests}`,
@@ -80,15 +93,15 @@ export function ask(
     ...request,
   };
   const id = `g${requests}`;
-  return acquire(books, 'ccai', whole, { nowMs, newId: () => id, known: null }, changes);
+  return acquire(books, integration, whole, { nowMs, newId: () => id, known: null }, changes);
 }
 
-export function granted(answer: AcquireAnswer): Granted {
-  if (answer.answer !== 'granted') throw new Error(`not granted: ${JSON.stringify(answer)}`);
+export function granted(answer: AcquireAnswer | 'waits'): Granted {
+  if (answer === 'waits' || answer.answer !== 'granted') throw new Error(`not granted: ${JSON.stringify(answer)}`);
   return answer;
 }
 
-export function refused(answer: AcquireAnswer): Refused {
-  if (answer.answer !== 'refused') throw new Error(`not refused: ${JSON.stringify(answer)}`);
+export function refused(answer: AcquireAnswer | 'waits'): Refused {
+  if (answer === 'waits' || answer.answer !== 'refused') throw new Error(`not refused: ${JSON.stringify(answer)}`);
   return answer;
 }

@@ -1,4 +1,4 @@
-import type { CallKey, CallKind, IntegrationName, Priority, Settled } from '#contracts';
+import type { CallKey, CallKind, Granted, IntegrationName, Priority, Settled } from '#contracts';
 
 /*
  * A grant and its calls. Each call is for itself
@@ -46,6 +46,8 @@ export interface Grant {
   readonly minute: number;
   readonly day: number;
   readonly calls: readonly Call[];
+  /** Granted in shadow mode only: what would have refused. */
+  readonly wouldRefuse?: Granted['wouldRefuse'];
   /** Settles already taken, by their request id, with what was answered. */
   readonly settles: { readonly requestId: string; readonly answer: Settled }[];
 }

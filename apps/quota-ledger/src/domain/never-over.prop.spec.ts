@@ -211,6 +211,7 @@ class World {
     this.change((changes) => {
       const moment = { nowMs: this.nowMs, newId: () => `g${this.ids}`, known: null };
       const answer = acquire(this.books, 'ccai', request, moment, changes);
+      if (answer === 'waits') throw new Error('nobody asked to wait');
       if (answer.answer !== 'granted') {
         // A refusal burns nothing.
         expect(changes.isEmpty()).toBe(true);

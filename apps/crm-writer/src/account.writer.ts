@@ -15,11 +15,12 @@ import {
   ticketKey,
   type Writer,
 } from './domain/plan-calls.js';
+import { askTogether } from './domain/resolve-unknown.js';
 import { rankOfPriority } from './domain/write.js';
 import { SingleWriter, type WriterTools } from './single.writer.js';
 import { UnknownResolver } from './unknown.resolver.js';
 import type { QuotaClient } from './quota.client.js';
-import type { NextDue, NextUp, WaitingCounts, WriteStore } from './write.store.js';
+import type { ItemToAsk, NextDue, NextUp, WaitingCounts, WriteStore } from './write.store.js';
 
 export interface AccountWriterOptions {
   readonly config: WrittenAccount;
@@ -49,6 +50,12 @@ const MAX_HOLDS_PER_RELEASE = 50;
 /** Read beyond what may start, for those that turn out to be held by something. */
 const SPARE_INTERACTIONS = 8;
 const MAX_BULKS_PER_LISTING = 100;
+/** Looks that a job takes at most in the usual case. */
+const POLLS_PER_JOB = 2;
+/** So long a poll may wait for a window's end at no harm, the CRM's own time; a job's results are kept for longer. */
+const POLLS_MAY_WAIT_MS = 600_000;
+/** Items in doubt read at once. */
+const MAX_ITEMS_ASKED = 500;
 /** How soon a question about jobs that failed is asked again, the CRM's own time; doubled with each failure in a row. */
 const FAILED_QUESTION_WAIT_MS = 5_000;
 const LONGEST_QUESTION_WAIT_MS = 120_000;
@@ -96,6 +103,7 @@ export class AccountWriter {
       store,
       maker,
       random,
+      clock: options.clock,
       newId: options.newId,
       log: options.log,
       timeScale: config.crm.timeScale,
@@ -222,12 +230,49 @@ export class AccountWriter {
       for (const call of await store.callsToSendAgain(account, room, this.#excluded()))
         if (this.#room() > 0)
           this.#start(call.callId, [call.item.interactionId, call.callId], () => this.#single.sendAgain(call));
-    if (isDue(due.itemInMs))
-      for (const item of await store.itemsToAsk(account, room, this.#excluded())) {
-        if (!this.#may(item.ticketId === null ? 'tickets.list' : 'tickets.audits') || this.#room() <= 0) continue;
-        const callId = newId();
-        this.#start(callId, [item.interactionId], () => this.#resolver.resolve(item, callId));
-      }
+    if (isDue(due.itemInMs)) await this.#startAskingForItems(room);
+  }
+
+  /** Together what is cheaper to ask for together, the rest one by one. */
+  async #startAskingForItems(room: number): Promise<void> {
+    const { store, config, maker, newId } = this.options;
+    const items = await store.itemsToAsk(this.account, MAX_ITEMS_ASKED, this.#excluded());
+    const together = isFailing(maker.gate) ? { byExport: [], byLook: [] } : askTogether(items, config.crm.timeScale);
+    const byExport = this.#may('tickets.export') ? together.byExport : [];
+    const { byLook } = together;
+    const callId = newId();
+    if (byExport.length > 0)
+      this.#startAskingTogether(callId, byExport, () => this.#resolver.resolveByExport(byExport, callId));
+    if (byLook.length > 0 && this.#room() > 0) this.#startLooking(byLook);
+    const asked = new Set([...byExport, ...byLook].map(({ interactionId }) => interactionId));
+    let left = room;
+    for (const item of items) {
+      if (asked.has(item.interactionId)) continue;
+      if (!this.#may(item.ticketId === null ? 'tickets.list' : 'tickets.audits')) continue;
+      if (left <= 0 || this.#room() <= 0) return;
+      left -= 1;
+      const id = newId();
+      this.#start(id, [item.interactionId], () => this.#resolver.resolve(item, id));
+    }
+  }
+
+  #startLooking(items: readonly ItemToAsk[]): void {
+    const callId = this.options.newId();
+    const hinted = items.find((item) => this.#batch.hintFor(item.callId) !== null);
+    const job = hinted ? this.#batch.hintFor(hinted.callId) : null;
+    if (hinted && job && this.#may('tickets.audits')) {
+      const ofCall = items.filter((item) => item.callId === hinted.callId);
+      this.#startAskingTogether(callId, ofCall, () => this.#resolver.resolveByResults(ofCall, job, callId));
+    } else if (this.#may('tickets.list'))
+      this.#startAskingTogether(callId, items, () => this.#resolver.resolveByLook(items, callId));
+  }
+
+  #startAskingTogether(callId: string, items: readonly ItemToAsk[], ask: () => Promise<CallEnd>): void {
+    this.#start(
+      callId,
+      items.map(({ interactionId }) => interactionId),
+      ask,
+    );
   }
 
   /** Starts contact steps and calls, or as a probe one of that sort. */
@@ -310,6 +355,9 @@ export class AccountWriter {
       return;
     }
     if (this.#submissions >= this.options.bounds.maxSubmissionsInFlight || !isReadyToGo(call, contactsPending)) return;
+    // Of a window that stays full for long, the calls that its polls take must be left too.
+    const left = this.options.maker.leastLeft('jobs.show', POLLS_MAY_WAIT_MS / this.options.config.crm.timeScale);
+    if (left !== null && left < 1 + POLLS_PER_JOB) return;
     this.#submissions += 1;
     this.#start(
       callId,

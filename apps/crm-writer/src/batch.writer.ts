@@ -1,6 +1,6 @@
 import type { CallKind } from '#contracts';
 import type { CallEnd, MadeCall } from './call.maker.js';
-import { type EffectInput, effectOfItem, effectOfVerdict, type ItemEffect } from './domain/effect.js';
+import { type EffectInput, effectOfItem, effectOfSubmission, type ItemEffect } from './domain/effect.js';
 import {
   afterLook,
   isRunning,
@@ -9,10 +9,19 @@ import {
   jobsIn,
   judgeJob,
   MAX_POLLS_PER_JOB,
+  MAX_POLLS_WHILE_STUCK,
   pollInMs,
+  STUCK_POLL_GAP_MS,
 } from './domain/judge-job.js';
 import type { PlannedCall } from './domain/plan-calls.js';
-import { jobsSettled, suspectJobs, ticketsToShow } from './domain/resolve-unknown.js';
+import {
+  EXPORT_LAG_MS,
+  jobOfTickets,
+  jobsSettled,
+  suspectJobs,
+  ticketsToShow,
+  WORTH_AN_EXPORT,
+} from './domain/resolve-unknown.js';
 import { mostUrgent } from './domain/write.js';
 import type { WriterTools } from './single.writer.js';
 import type { CallRecord, ItemEffectAt, PolledJob, RunningJob, StoredItem, UnlistedBulk } from './write.store.js';
@@ -22,15 +31,27 @@ import { listJobs, pollJobs, showTickets, writeRequest } from './zendesk/request
 /** Most jobs that one question covers. */
 export const MAX_JOBS_PER_POLL = 100;
 /** Looks at the CRM's list of jobs for a bulk call without an answer, before its tickets are asked for regardless. */
-const MAX_LISTINGS = 120;
+export const MAX_LISTINGS = 120;
 const LIST_AGAIN_MS = 5_000;
+/** Polls failed in a row from which on every second one asks by the list of jobs, another door to the same. */
+const FAILED_POLLS_BEFORE_LIST = 3;
+/** Jobs whose results are kept as a hint for calls in doubt. */
+const MAX_HINTS = 100;
 
 /** Writes up to 100 interactions by one call, whose effect comes later: a job at the CRM that is polled. */
 export class BatchWriter {
   /** Requests for a place that came to nothing, to be made again: as many as there were submissions at once. */
   readonly #asked = new Map<string, CallKind>();
+  #failedPolls = 0;
+  /** By call in doubt, the job that told of exactly its tickets. */
+  readonly #hints = new Map<string, JobStatus>();
 
   constructor(private readonly tools: WriterTools) {}
+
+  /** A job that may be this call in doubt, as it tells of exactly the same tickets; null = none was seen. */
+  hintFor(callId: string): JobStatus | null {
+    return this.#hints.get(callId) ?? null;
+  }
 
   /** Submits a planned job. */
   async submit(call: PlannedCall, callId: string): Promise<CallEnd> {
@@ -84,8 +105,11 @@ export class BatchWriter {
       return;
     }
     const effects = call.items.map((item, index): ItemEffectAt => {
-      const input = this.#inputFor({ commands: item.commandIds.length, attempts: item.attempts }, made);
-      return { index, interactionId: item.interactionId, effect: effectOfSubmission(made, input) };
+      const input = {
+        ...this.#inputFor({ commands: item.commandIds.length, attempts: item.attempts }, made),
+        items: total,
+      };
+      return { index, interactionId: item.interactionId, effect: effectOfMade(made, input) };
     });
     const unknown = effects.find(({ effect }) => effect.effect === 'unknown')?.effect;
     const next: CallRecord['next'] =
@@ -96,31 +120,36 @@ export class BatchWriter {
   /** Asks for all running jobs at once; due ones that still run are looked at again later. */
   poll(jobs: readonly RunningJob[], callId: string): Promise<CallEnd> {
     const { account, store, maker } = this.tools;
-    const request = pollJobs(jobs.map(({ jobId }) => jobId));
+    const byList = this.#failedPolls >= FAILED_POLLS_BEFORE_LIST && this.#failedPolls % 2 === 1;
+    const kind = byList ? 'jobs.list' : 'jobs.show';
+    const request = byList ? listJobs() : pollJobs(jobs.map(({ jobId }) => jobId));
     return maker.make({
       callId,
-      kind: 'jobs.show',
+      kind,
       keys: [],
       priority: mostUrgent(jobs.map(({ priority }) => priority)),
       effect: false,
       about: { writer: 'batch', jobs: jobs.length },
       claim: async () => {
-        await store.countRead(account, 'jobs.show');
+        await store.countRead(account, kind);
         return request;
       },
-      record: (made) => this.#recordPoll(jobs, made),
+      record: (made) => this.#recordPoll(jobs, made, byList),
     });
   }
 
-  async #recordPoll(jobs: readonly RunningJob[], made: MadeCall): Promise<void> {
-    // A limit or a failing CRM is waited for by the account; a refusal is a look that told nothing, one of a bounded number.
-    if (made.made !== 'answered' || !['done', 'park'].includes(made.verdict.verdict)) return;
-    const jobsTold = made.verdict.verdict === 'done' ? jobsIn(bodyOf(made)) : null;
+  async #recordPoll(jobs: readonly RunningJob[], made: MadeCall, byList: boolean): Promise<void> {
+    const answered = made.made === 'answered' && ['done', 'park'].includes(made.verdict.verdict);
+    this.#failedPolls = answered ? 0 : this.#failedPolls + 1;
+    // A limit or a CRM that fails for all is waited for by the account; any other answer is one of a bounded number of looks.
+    if (made.made === 'unsent' || !(answered || isOwnFailure(made))) return;
+    const jobsTold = made.made === 'answered' && made.verdict.verdict === 'done' ? jobsIn(bodyOf(made)) : null;
     const told = new Map((jobsTold ?? []).map((job) => [job.id, job]));
     const later: PolledJob[] = [];
     for (const job of jobs) {
       const status = told.get(job.jobId);
-      const look = status ? 'running' : jobsTold ? 'missing' : 'untold';
+      // The list holds the latest only: that it doesn't tell of a job says nothing.
+      const look = status ? 'running' : jobsTold && !byList ? 'missing' : 'untold';
       try {
         if (status && !isRunning(status.status)) await this.#recordEnd(job, status, made.own);
         else if (job.due) later.push(...(await this.#lookedAt(job, look, made.own)));
@@ -165,10 +194,19 @@ export class BatchWriter {
     const verdict = judgeJob(status, items);
     if (verdict.job === 'running') return;
     const byIndex = new Map(items.map((item) => [item.index, item]));
+    const inDoubt = verdict.items.filter(({ verdict: said }) => said.verdict === 'unknown').map(({ index }) => index);
+    const askInMs = this.#askInMs(items.filter(({ index }) => inDoubt.includes(index)));
     const effects = verdict.items.flatMap(({ index, verdict: said }): ItemEffectAt[] => {
       const item = byIndex.get(index);
       if (!item) return [];
-      return [{ index, interactionId: item.interactionId, effect: effectOfItem(said, this.#input(item, own, 0)) }];
+      const effect = effectOfItem(said, { ...this.#input(item, own, 0), items: job.total });
+      return [
+        {
+          index,
+          interactionId: item.interactionId,
+          effect: effect.effect === 'unknown' ? { ...effect, askInMs } : effect,
+        },
+      ];
     });
     await store.record({
       account,
@@ -180,17 +218,22 @@ export class BatchWriter {
     });
   }
 
+  /** When to ask for items in doubt: many tickets are found by one export, which tells of nothing younger than it lags behind. */
+  #askInMs(items: readonly StoredItem[]): number {
+    const makes = items.filter(({ ticketId }) => ticketId === null).length;
+    return makes >= WORTH_AN_EXPORT ? EXPORT_LAG_MS / this.tools.timeScale : 0;
+  }
+
   /**
-   * A job that never ends may still take effect at any time: sending its items again could double them. It is looked at on, rarely,
-   * and keeps its place: it may count at the CRM.
+   * A job that never ends may still take effect at any time: what isn't at the CRM yet can't be sent again, it could be doubled. Its items
+   * are asked for, and it is looked at on, rarely, and keeps its place: it may count at the CRM.
    */
   async #giveUp(job: RunningJob): Promise<void> {
     const { account, store, timeScale } = this.tools;
-    const text = `the CRM told no end of the job in ${MAX_POLLS_PER_JOB} looks at it`;
     const effects = (await store.itemsOf(job.callId)).map(({ index, interactionId }): ItemEffectAt => ({
       index,
       interactionId,
-      effect: { effect: 'parked', code: 'job_stuck', text },
+      effect: { effect: 'unknown', code: 'job_stuck', askInMs: 0, own: false },
     }));
     await store.record({
       account,
@@ -222,21 +265,39 @@ export class BatchWriter {
         return listJobs();
       },
       record: async (made) => {
-        if (made.made !== 'answered' || !['done', 'park'].includes(made.verdict.verdict)) return;
-        const listed = made.verdict.verdict === 'done' ? jobsIn(bodyOf(made)) : null;
+        const answered = made.made === 'answered' && ['done', 'park'].includes(made.verdict.verdict);
+        if (made.made === 'unsent' || !(answered || isOwnFailure(made))) return;
+        const listed = made.made === 'answered' && made.verdict.verdict === 'done' ? jobsIn(bodyOf(made)) : null;
         const suspects = listed && suspectJobs(listed, knownJobIds);
         jobs.push(...(listed ?? []));
         for (const bulk of bulks)
-          if (listed && jobsSettled(listed, bulk.suspects ?? suspects ?? [], knownJobIds)) settled.add(bulk);
+          if (
+            (listed && jobsSettled(listed, bulk.suspects ?? suspects ?? [], knownJobIds)) ||
+            bulk.asks >= MAX_LISTINGS + MAX_POLLS_WHILE_STUCK
+          )
+            settled.add(bulk);
         const rest = bulks.filter((bulk) => !settled.has(bulk));
-        await store.askedJobs(idsOf(rest), { settled: false, suspects, inMs: LIST_AGAIN_MS / timeScale });
-        for (const bulk of rest) if (bulk.asks >= MAX_LISTINGS) await this.#undecided(bulk);
+        const early = rest.filter(({ asks }) => asks + 1 < MAX_LISTINGS);
+        const late = rest.filter(({ asks }) => asks + 1 >= MAX_LISTINGS);
+        await store.askedJobs(idsOf(early), { settled: false, suspects, inMs: LIST_AGAIN_MS / timeScale });
+        // Like a stuck job: what isn't there can't be sent again, and the place stays taken, as long as one may run.
+        const rarely = { settled: false, suspects, inMs: STUCK_POLL_GAP_MS / timeScale, mayRunOn: true };
+        await store.askedJobs(idsOf(late), rarely);
       },
     });
     if (settled.size === 0) return end;
     await this.#show([...settled], jobs, knownJobIds);
-    await store.askedJobs(idsOf([...settled]), { settled: true, suspects: null, inMs: 0 });
+    for (const bulk of settled) await this.#settled(bulk);
     return end;
+  }
+
+  /** No job can change anything of it any more: what is still open of it is asked for; with nothing open it is over. */
+  async #settled({ callId, sends }: UnlistedBulk): Promise<void> {
+    const { account, store } = this.tools;
+    const open = await store.itemsOf(callId);
+    if (open.length === 0)
+      await store.record({ account, callId, sends, answer: null, next: { to: 'settled' }, effects: [] });
+    else await store.askedJobs([callId], { settled: true, suspects: null, inMs: 0, itemsInMs: this.#askInMs(open) });
   }
 
   /** Finishes what tickets made by jobs of unknown origin prove, by their external ids. */
@@ -248,6 +309,7 @@ export class BatchWriter {
     const { account, store, maker, newId } = this.tools;
     const items = await Promise.all(bulks.map(({ callId }) => store.itemsOf(callId)));
     const makes = items.map((of) => of.filter(({ ticketId }) => ticketId === null));
+    for (const [i, { callId }] of bulks.entries()) this.#noteHint(callId, items[i]!, jobs, knownJobIds);
     const ids = ticketsToShow(
       jobs,
       knownJobIds,
@@ -274,21 +336,30 @@ export class BatchWriter {
             return ticketId === undefined ? [] : [{ index, interactionId, effect: { effect: 'done', ticketId } }];
           });
           if (effects.length > 0)
-            await store.record({ account, callId, sends, answer: null, next: { to: 'settled' }, effects });
+            await store.record({
+              account,
+              callId,
+              sends,
+              answer: null,
+              next: { to: 'settled', mayRunOn: true },
+              effects,
+            });
         }
       },
     });
   }
 
-  async #undecided({ callId, sends }: UnlistedBulk): Promise<void> {
-    const { account, store } = this.tools;
-    const text = `jobs that may be this call were not seen to end in ${MAX_LISTINGS} looks at the list`;
-    const effects = (await store.itemsOf(callId)).map(({ index, interactionId }): ItemEffectAt => ({
-      index,
-      interactionId,
-      effect: { effect: 'parked', code: 'undecided', text },
-    }));
-    await store.record({ account, callId, sends, answer: null, next: { to: 'settled' }, effects });
+  #noteHint(
+    callId: string,
+    items: readonly StoredItem[],
+    jobs: readonly JobStatus[],
+    knownJobIds: ReadonlySet<string>,
+  ): void {
+    const ticketIds = items.flatMap(({ ticketId }) => ticketId ?? []);
+    const job = ticketIds.length === items.length ? jobOfTickets(jobs, knownJobIds, ticketIds) : null;
+    if (!job) return;
+    if (this.#hints.size >= MAX_HINTS) this.#hints.clear();
+    this.#hints.set(callId, job);
   }
 
   #inputFor(item: Pick<StoredItem, 'commands' | 'attempts'>, made: MadeCall): EffectInput {
@@ -306,24 +377,23 @@ export class BatchWriter {
 }
 
 /** What a submission that began no job means for each of its items. */
-function effectOfSubmission(made: MadeCall, input: EffectInput): ItemEffect {
+function effectOfMade(made: MadeCall, input: EffectInput): ItemEffect {
   switch (made.made) {
     case 'unsent':
       return { effect: 'waiting', inMs: 0, attempts: input.attempts, solo: false, code: made.reason };
     case 'lost':
-      return { effect: 'unknown', code: made.reason, askInMs: made.underWayForMs, own: false };
-    case 'answered': {
-      const effect = effectOfVerdict(made.verdict, null, input);
-      // A refusal of the whole says nothing of the single item: each goes alone from now on, which parks the guilty only.
-      if (effect.effect === 'parked' || (effect.effect === 'waiting' && effect.solo))
-        return { effect: 'waiting', inMs: 0, attempts: input.attempts + 1, solo: false, code: effect.code };
-      if (effect.effect === 'unknown')
-        return { ...effect, askInMs: Math.max(effect.askInMs, input.underWayForMs), own: false };
-      return effect;
-    }
+      return { effect: 'unknown', code: made.reason, askInMs: made.underWayForMs, own: made.own };
+    case 'answered':
+      return effectOfSubmission(made.verdict, input);
     default:
       return made satisfies never;
   }
+}
+
+/** A question that failed while others were answered. */
+function isOwnFailure(made: Exclude<MadeCall, { made: 'unsent' }>): boolean {
+  if (made.made === 'lost') return made.own;
+  return made.own && ['retryAfter', 'unknown'].includes(made.verdict.verdict);
 }
 
 function idsOf(bulks: readonly UnlistedBulk[]): string[] {

@@ -113,6 +113,9 @@ const REFUSAL_TEXT_BYTES = 256;
 export class CallMaker {
   #gate: AccountGate = OPEN_GATE;
   #lateInARow = 0;
+  /** When a probe last showed that it is the CRM that fails. */
+  #outageAtMonoMs = -Infinity;
+  #crmTime: { readonly atMs: number; readonly monoMs: number } | null = null;
   readonly #standings = new Map<string, { readonly standing: LimitStanding; readonly atMs: number }>();
 
   constructor(private readonly options: CallMakerOptions) {}
@@ -136,6 +139,24 @@ export class CallMaker {
       });
   }
 
+  /** Did the CRM fail for everybody at some time in the last `forMs`? Then a failure in that time is no write's own. */
+  failedForAll(forMs: number): boolean {
+    return this.#outageAtMonoMs >= this.options.clock.monotonicMs() - forMs;
+  }
+
+  /** The CRM's own clock, epoch ms, as its last answer told it (to the second); null = it told none yet. */
+  crmNowMs(): number | null {
+    if (!this.#crmTime) return null;
+    const agoMs = this.options.clock.monotonicMs() - this.#crmTime.monoMs;
+    return this.#crmTime.atMs + agoMs * this.options.timeScale;
+  }
+
+  /** The fewest calls of this kind that a window not over by then has left; null = not known. */
+  leastLeft(kind: CallKind, inMs: number): number | null {
+    const binding = this.standingsFor(kind).filter(({ resetsInMs }) => resetsInMs === null || resetsInMs > inMs);
+    return binding.length === 0 ? null : Math.min(...binding.map(({ remaining }) => remaining));
+  }
+
   /** Makes one call from permission to record. Never rejects. */
   async make(call: WantedCall): Promise<CallEnd> {
     const { account, quota, clock } = this.options;
@@ -157,9 +178,11 @@ export class CallMaker {
       this.#tooLate(call.kind, clock.monotonicMs());
       return 'held';
     }
+    const isProbe = isFailing(this.#gate);
     const answer = await this.#send(claimed, grant);
     const underWayForMs = Math.max(0, this.#underWayUntilMonoMs(grant) - clock.monotonicMs());
     const made = this.#judge(call, answer, underWayForMs);
+    if (isProbe && isFailing(this.#gate) && isFailure(made)) this.#outageAtMonoMs = clock.monotonicMs();
     this.#logAttempt(call, grant, answer, made, begunMonoMs);
     const recorded = await this.#record(call, made);
     void this.#settle(call, grant, answer);
@@ -242,6 +265,8 @@ export class CallMaker {
       return { made: 'lost', reason: answer.reason, own, underWayForMs };
     }
     this.#lateInARow = 0;
+    const toldMs = Date.parse(answer.response.headers['date'] ?? '');
+    if (!Number.isNaN(toldMs)) this.#crmTime = { atMs: toldMs, monoMs: answer.answeredAtMonoMs };
     const verdict = judgeResponse(answer.response, call.effect);
     const ofTicket = this.#limitOfOneTicket(verdict);
     if (ofTicket)
@@ -308,7 +333,9 @@ export class CallMaker {
         this.#gate = closed(this.#gate, nowMs + CREDENTIAL_PROBE_MS / timeScale, verdict.code);
         return;
       case 'unknown':
-        this.#failed(nowMs, verdict.waitMs);
+        // A well CRM says so; only what became of this one write is in doubt.
+        if (verdict.code === 'idempotency_mismatch') this.#gate = opened(this.#gate);
+        else this.#failed(nowMs, verdict.waitMs);
         return;
       case 'retryAfter':
         if (verdict.code === 'conflict') this.#gate = opened(this.#gate);

@@ -150,6 +150,7 @@ export class PostgresWriteStore implements WriteStore {
           priority: priorityOfRank(row.priority),
           since: row.since,
           solo: row.solo,
+          ...(row.most_in_job === null ? {} : { mostInJob: row.most_in_job }),
           ensure: row.contact && row.mode ? { subject: row.subject ?? '', mode: row.mode, contact: row.contact } : null,
           queuePath: row.queue_path,
           appendTo: row.append_to,
@@ -239,7 +240,8 @@ export class PostgresWriteStore implements WriteStore {
           total: record.next.total,
           pollInMs: record.next.pollInMs,
         });
-      else if (call.writer === 'batch' && record.next.to !== 'stuck') await endJob(tx, callId);
+      else if (call.writer === 'batch' && record.next.to === 'settled' && !record.next.mayRunOn)
+        await endJob(tx, callId);
       if (effects.length > 0) {
         const settled = await settleWrites(tx, callId, effects);
         await freeInteractions(tx, account, callId, effects);
@@ -255,7 +257,7 @@ export class PostgresWriteStore implements WriteStore {
       const { answer, next } = record;
       if (next.to === 'stuck')
         await rescheduleJobs(tx, account, [{ jobId: next.jobId, inMs: next.pollInMs, missed: false }]);
-      else await answerCall(tx, { callId, answer, next });
+      await answerCall(tx, { callId, answer, next });
       return true;
     });
     this.wrote();

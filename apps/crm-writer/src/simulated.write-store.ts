@@ -55,6 +55,7 @@ interface InteractionRow {
   followUpOf: number | null;
   busyCallId: string | null;
   solo: boolean;
+  mostInJob: number | null;
   waiting: number;
   priority: number;
   since: number;
@@ -93,6 +94,9 @@ interface CallRow {
   askAt: number;
   asks: number;
   jobsSettled: boolean;
+  /** Its items are asked for although its job may still run. */
+  mayRun: boolean;
+  settledAt: number | null;
   suspects: readonly string[] | null;
 }
 
@@ -364,6 +368,8 @@ export class SimulatedWriteStore implements WriteStore {
       askAt: Infinity,
       asks: 0,
       jobsSettled: writer !== 'batch',
+      mayRun: false,
+      settledAt: null,
       suspects: null,
     };
     const rows = this.#rowsOf(account);
@@ -414,7 +420,7 @@ export class SimulatedWriteStore implements WriteStore {
       const rows = this.#rowsOf(account);
       const effects = record.effects.filter((effect) => this.#closeItem(call, effect));
       if (next.to === 'job') this.#beginJob(rows, call, next);
-      else if (call.writer === 'batch' && next.to !== 'stuck') endJob(rows, call);
+      else if (call.writer === 'batch' && next.to === 'settled' && !next.mayRunOn) endJob(rows, call);
       const settled = effects.flatMap((effect) => settleWrites(call, effect));
       for (const { interactionId, effect, index } of effects)
         freeInteraction(
@@ -428,7 +434,7 @@ export class SimulatedWriteStore implements WriteStore {
       this.#announce(call, settled);
       for (const { interactionId } of effects) refresh(rows, rows.interactions.get(interactionId)!);
       if (next.to === 'stuck') this.#reschedule(account, [{ jobId: next.jobId, inMs: next.pollInMs, missed: false }]);
-      else this.#answer(call, next);
+      this.#answer(call, next);
       return true;
     });
   }
@@ -454,13 +460,18 @@ export class SimulatedWriteStore implements WriteStore {
     rows.jobs.set(jobId, { jobId, call, total, polls: 0, misses: 0, pollAt: this.#nowMs() + next.pollInMs });
   }
 
-  #answer(call: CallRow, next: Exclude<CallRecord['next'], { to: 'stuck' }>): void {
+  #answer(call: CallRow, next: CallRecord['next']): void {
     const state = stateAfter(call, next);
     call.state = state;
     const inMs = next.to === 'jobsUnknown' ? next.askInMs : next.to === 'again' ? next.inMs : 0;
     call.askAt = state === 'unknown' || state === 'again' ? this.#nowMs() + inMs : Infinity;
     if (next.to === 'jobsUnknown') call.jobsSettled = false;
-    if (next.to === 'settled') call.jobsSettled = true;
+    if (next.to === 'stuck') call.jobsSettled = call.mayRun = true;
+    if (next.to === 'settled' && !next.mayRunOn) {
+      call.jobsSettled = true;
+      call.mayRun = false;
+      call.settledAt ??= this.#nowMs();
+    }
     if (state === 'closed') this.#rowsOf(call.account).open.delete(call);
   }
 
@@ -498,16 +509,22 @@ export class SimulatedWriteStore implements WriteStore {
     });
   }
 
-  askedJobs(callIds: readonly string[], { settled, suspects, inMs }: ListedJobs): Promise<void> {
+  askedJobs(
+    callIds: readonly string[],
+    { settled, suspects, inMs, mayRunOn = false, itemsInMs = 0 }: ListedJobs,
+  ): Promise<void> {
     return this.#commit('askedJobs', () => {
       for (const callId of callIds) {
         const call = this.#calls.get(callId);
         if (call?.state !== 'unknown' || call.jobsSettled) continue;
         call.asks += 1;
         call.jobsSettled = settled;
+        call.mayRun = !settled && (call.mayRun || mayRunOn);
+        if (settled) call.settledAt = this.#nowMs();
         call.suspects ??= suspects;
         call.askAt = this.#nowMs() + inMs;
-        if (settled) for (const item of call.items) if (item.state === 'unknown') item.askAt = this.#nowMs();
+        if (settled || mayRunOn)
+          for (const item of call.items) if (item.state === 'unknown') item.askAt = this.#nowMs() + itemsInMs;
       }
     });
   }
@@ -536,7 +553,7 @@ export class SimulatedWriteStore implements WriteStore {
       if (call.state !== 'unknown') continue;
       if (call.writer === 'contact') least.contactCall = Math.min(least.contactCall, call.askAt);
       if (call.writer === 'batch' && !call.jobsSettled) least.jobList = Math.min(least.jobList, call.askAt);
-      if (call.jobsSettled)
+      if (call.jobsSettled || call.mayRun)
         for (const { state, askAt } of call.items) if (state === 'unknown') least.item = Math.min(least.item, askAt);
     }
     let job = Infinity;
@@ -584,7 +601,7 @@ export class SimulatedWriteStore implements WriteStore {
   async itemsToAsk(account: AccountName, limit: number, exclude: readonly InteractionId[]): Promise<ItemToAsk[]> {
     const nowMs = this.#nowMs();
     return [...this.#rowsOf(account).open]
-      .filter(({ state, jobsSettled }) => state === 'unknown' && jobsSettled)
+      .filter(({ state, jobsSettled, mayRun }) => state === 'unknown' && (jobsSettled || mayRun))
       .flatMap((call) => call.items.map((item) => ({ call, item })))
       .filter(({ item }) => item.state === 'unknown' && item.askAt <= nowMs && !exclude.includes(item.interactionId))
       .sort((a, b) => a.call.priority - b.call.priority || a.item.askAt - b.item.askAt)
@@ -606,6 +623,9 @@ export class SimulatedWriteStore implements WriteStore {
         hasComment: item.hasComment,
         asks: item.asks,
         cursor: item.cursor,
+        items: call.items.length,
+        quietForMs: nowMs - (call.settledAt ?? call.underWayUntil),
+        mayStillRun: call.mayRun,
       }));
   }
 
@@ -850,6 +870,7 @@ function interactionIn(rows: AccountRows, interactionId: InteractionId): Interac
       followUpOf: null,
       busyCallId: null,
       solo: false,
+      mostInJob: null,
       waiting: 0,
       priority: 2,
       since: 0,
@@ -915,7 +936,8 @@ function change(write: WriteRow, changed: Partial<WriteRow>): void {
 
 const isBusy = ({ busyCallId }: InteractionRow): boolean => busyCallId !== null;
 const isOpen = ({ state }: ItemRow): boolean => state === 'sent' || state === 'unknown';
-const mayBeReleased = ({ state, jobsSettled }: CallRow): boolean => state === 'closed' || jobsSettled;
+const mayBeReleased = ({ state, jobsSettled, mayRun }: CallRow): boolean =>
+  state === 'closed' || (jobsSettled && !mayRun);
 
 /** No call is in flight for it, its ticket or (while it has none) its contact, and none of these is excluded. */
 function isFree(rows: AccountRows, row: InteractionRow, excluded: ReadonlySet<string>, nowMs: number): boolean {
@@ -951,6 +973,7 @@ function waitingOf(rows: AccountRows, row: InteractionRow): WaitingInteraction {
     priority: priorityOfRank(row.priority),
     since: row.since,
     solo: row.solo,
+    ...(row.mostInJob === null ? {} : { mostInJob: row.mostInJob }),
     ensure: ensure && { subject: ensure.subject, mode: ensure.mode, contact: ensure.contact },
     queuePath: row.queuePath,
     appendTo: row.ticketId === null && ensure?.mode === 'append' ? openTicketOf(rows, row) : null,
@@ -1062,6 +1085,8 @@ function freeInteraction(
     giveTicket(rows, row, effect.ticketId);
   }
   if (effect.effect === 'waiting') row.solo ||= effect.solo;
+  if (effect.effect === 'done') row.mostInJob = null;
+  else if (effect.effect === 'waiting') row.mostInJob = effect.mostInJob ?? row.mostInJob;
   row.notBefore = effect.effect === 'waiting' && effect.inMs > 0 ? nowMs + effect.inMs : -Infinity;
 }
 
@@ -1080,11 +1105,12 @@ function endJob(rows: AccountRows, call: CallRow): void {
   for (const [jobId, job] of rows.jobs) if (job.call === call) rows.jobs.delete(jobId);
 }
 
-function stateAfter(call: CallRow, next: Exclude<CallRecord['next'], { to: 'stuck' }>): CallRow['state'] {
+function stateAfter(call: CallRow, next: CallRecord['next']): CallRow['state'] {
   switch (next.to) {
     case 'settled':
-      return call.items.some(isOpen) ? 'unknown' : 'closed';
+      return call.items.some(isOpen) || (next.mayRunOn && call.mayRun) ? 'unknown' : 'closed';
     case 'jobsUnknown':
+    case 'stuck':
       return 'unknown';
     case 'job':
     case 'again':

@@ -1,4 +1,4 @@
-import type { NewId } from '#clock';
+import type { Clock, NewId } from '#clock';
 import type { AccountName } from '#contracts';
 import type { Log } from '#telemetry';
 import type { CallEnd, CallMaker, MadeCall } from './call.maker.js';
@@ -13,6 +13,7 @@ export interface WriterTools {
   readonly store: WriteStore;
   readonly maker: CallMaker;
   readonly timeScale: number;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly newId: NewId;
   /** In [0, 1). */
   readonly random: () => number;

@@ -462,17 +462,62 @@ export function describeWriteStore(name: string, open: () => Promise<StoreUnderT
         expect(await store.holdsToRelease(account, 10)).toHaveLength(1);
       });
 
-      it('that is stuck is looked at on, though none of its items waits for it', async () => {
+      it('that is stuck is looked at on and keeps its place, while its items are asked for', async () => {
         const claim = bulk('a', [item(await takeIn(ticket('call-1')))], { holdIds: ['h1'] });
         await store.claim(claim);
         const jobId = `${account}-job`;
         await record(claim, [], { to: 'job', jobId, total: 1, pollInMs: -1 });
-        await record(claim, [{ effect: 'parked', code: 'job_stuck', text: 't' }], { to: 'stuck', jobId, pollInMs: -1 });
+        await record(claim, [unknown(-1)], { to: 'stuck', jobId, pollInMs: -1 });
         expect(await store.runningJobs(account, 10)).toMatchObject([{ jobId, polls: 1 }]);
+        expect((await store.nextDue(account)).itemInMs).toBeLessThanOrEqual(0);
+        expect(await store.itemsToAsk(account, 10, [])).toMatchObject([{ items: 1, mayStillRun: true }]);
+        expect(await store.holdsToRelease(account, 10)).toEqual([]);
+        const parked = { effect: 'parked', code: 'job_stuck', text: 't' } as const;
+        await record(claim, [parked], { to: 'settled', mayRunOn: true });
+        expect(await store.runningJobs(account, 10)).toHaveLength(1);
         expect(await store.holdsToRelease(account, 10)).toEqual([]);
         expect(await record(claim, [])).toBe(true);
         expect(await store.runningJobs(account, 10)).toEqual([]);
         expect(await store.holdsToRelease(account, 10)).toHaveLength(1);
+      });
+
+      it('whose beginning stays in doubt keeps its place, while its items are asked for and the list is read on', async () => {
+        const claim = bulk('a', [item(await takeIn(ticket('call-1')))], { holdIds: ['h1'] });
+        await store.claim(claim);
+        await record(claim, [unknown(60_000)], { to: 'jobsUnknown', askInMs: -1 });
+        await store.askedJobs([claim.callId], { settled: false, suspects: ['job-9'], inMs: -1, mayRunOn: true });
+        expect(await store.itemsToAsk(account, 10, [])).toMatchObject([{ mayStillRun: true }]);
+        await record(claim, [{ effect: 'parked', code: 'job_stuck', text: 't' }], { to: 'settled', mayRunOn: true });
+        expect(await store.bulksToList(account, 10)).toHaveLength(1);
+        expect(await store.holdsToRelease(account, 10)).toEqual([]);
+        expect(await record(claim, [])).toBe(true);
+        expect(await store.bulksToList(account, 10)).toEqual([]);
+        expect(await store.holdsToRelease(account, 10)).toHaveLength(1);
+      });
+
+      it('whose end is told late has its items asked for as late as is told', async () => {
+        const claim = bulk('a', [item(await takeIn(ticket('call-1')))]);
+        await store.claim(claim);
+        await record(claim, [unknown(-1)], { to: 'jobsUnknown', askInMs: -1 });
+        await store.askedJobs([claim.callId], { settled: true, suspects: null, inMs: 0, itemsInMs: 60_000 });
+        expect(await store.itemsToAsk(account, 10, [])).toEqual([]);
+        expect((await store.nextDue(account)).itemInMs).toBeGreaterThan(50_000);
+      });
+
+      it('that failed as a whole leaves its interactions to smaller ones, until one succeeds', async () => {
+        const commands = await takeIn(ticket('call-1'));
+        const claim = bulk('a', [item(commands)]);
+        await store.claim(claim);
+        await record(claim, [waiting(0, { mostInJob: 50 })]);
+        const second = bulk('b', [item(commands)]);
+        await store.claim(second);
+        await record(second, [waiting(0)]);
+        expect((await store.next(account, creates)).interactions).toMatchObject([{ mostInJob: 50 }]);
+        const third = bulk('c', [item(commands)]);
+        await store.claim(third);
+        await record(third, [done(7)]);
+        await takeIn(comment('call-1', 'later'));
+        expect((await store.next(account, updates)).interactions[0]).not.toHaveProperty('mostInJob');
       });
     });
 

@@ -82,11 +82,14 @@ export interface CallRecord {
   /** Null where nothing was answered. */
   readonly answer: { readonly status: number; readonly body: Uint8Array } | null;
   readonly next:
-    /** Every item has its effect; the call is closed unless one of them is unknown. */
-    | { readonly to: 'settled' }
+    /**
+     * Every item has its effect; the call is closed unless one of them is unknown. `mayRunOn` = nothing was learned of its
+     * job: one that may run goes on being looked at, and keeps its place.
+     */
+    | { readonly to: 'settled'; readonly mayRunOn?: boolean }
     /** A bulk job was accepted; its items stay `sent`. */
     | { readonly to: 'job'; readonly jobId: string; readonly total: number; readonly pollInMs: number }
-    /** The job may still run, but none of its items waits for it any more: it is looked at on until it is over. */
+    /** The job may still run, but its items wait for it no more and are asked for: it is looked at on until it is over. */
     | { readonly to: 'stuck'; readonly jobId: string; readonly pollInMs: number }
     /** Bulk without a job id: the CRM's list of jobs is asked before the items are. */
     | { readonly to: 'jobsUnknown'; readonly askInMs: number }
@@ -169,6 +172,12 @@ export interface ItemToAsk extends UnknownItem {
   readonly own: boolean;
   readonly priority: Priority;
   readonly firstSentAgoMs: number;
+  /** How many items its call has. */
+  readonly items: number;
+  /** Since when nothing can change any more, by a job or by a request under way. */
+  readonly quietForMs: number;
+  /** Its job may yet take effect: that it isn't there proves nothing. */
+  readonly mayStillRun: boolean;
 }
 
 export interface UnlistedBulk {
@@ -186,6 +195,10 @@ export interface ListedJobs {
   /** Running jobs that could be theirs, for those whose list was read for the first time; null where none could be read. */
   readonly suspects: readonly string[] | null;
   readonly inMs: number;
+  /** From now on the items are asked for, though a job may still run. */
+  readonly mayRunOn?: boolean;
+  /** How soon the items are asked for, where they are. */
+  readonly itemsInMs?: number;
 }
 
 export interface CallToSendAgain {

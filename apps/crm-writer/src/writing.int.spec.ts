@@ -90,7 +90,7 @@ describe('the writer of an account', () => {
       { type: 'done' },
       { type: 'done' },
     ]);
-    expect([...quota.grants.values()]).toEqual([{ kind: 'tickets.create', settled: 'used' }]);
+    expect([...quota.grants.values()]).toMatchObject([{ kind: 'tickets.create', settled: 'used' }]);
   });
 
   it('keeps internal text out of a public comment', async () => {

@@ -13,6 +13,8 @@ export type ItemEffect =
       readonly attempts: number;
       readonly solo: boolean;
       readonly code: string;
+      /** From now on in jobs of at most so many items. */
+      readonly mostInJob?: number;
     }
   /** Back in the queue, and its ticket is closed for good. */
   | { readonly effect: 'followUp' }
@@ -29,6 +31,8 @@ export type ItemEffect =
 export interface EffectInput {
   readonly commands: number;
   readonly attempts: number;
+  /** Items of the call that share its fate; left out = it went alone. */
+  readonly items?: number;
   /** Others got through: the failure is this write's own. */
   readonly own: boolean;
   readonly timeScale: number;
@@ -75,17 +79,30 @@ export function effectOfVerdict(verdict: Verdict, ticketId: number | null, input
   }
 }
 
+/**
+ * What a bulk submission that began no job means for each of its items. A refusal of the whole says nothing of the single item: where
+ * content is to blame the job is halved, until the guilty one is alone; any other refusal is heard singly by each.
+ */
+export function effectOfSubmission(verdict: Verdict, input: EffectInput): ItemEffect {
+  if (verdict.verdict === 'park' && ABOUT_CONTENT.includes(verdict.code)) return apart(verdict.code, input);
+  const effect = effectOfVerdict(verdict, null, { ...input, items: 1 });
+  if (effect.effect === 'parked' || (effect.effect === 'waiting' && effect.solo))
+    return { effect: 'waiting', inMs: 0, attempts: input.attempts + 1, solo: false, code: effect.code };
+  if (effect.effect === 'unknown') return { ...effect, askInMs: Math.max(effect.askInMs, input.underWayForMs) };
+  return effect;
+}
+
 /** A bulk job's item. */
 export function effectOfItem(verdict: ItemVerdict, input: EffectInput): ItemEffect {
   switch (verdict.verdict) {
     case 'done':
       return { effect: 'done', ticketId: verdict.ticketId };
     case 'again':
-      return failedAgain(verdict.code, null, { ...input, own: true });
+      return failedAgain(verdict.code, null, { ...input, own: true, items: 1 });
     case 'followUp':
       return { effect: 'followUp' };
     case 'unknown':
-      return { effect: 'unknown', code: verdict.code, askInMs: 0, own: false };
+      return { effect: 'unknown', code: verdict.code, askInMs: 0, own: input.own };
     default:
       return verdict satisfies never;
   }
@@ -109,6 +126,7 @@ export function effectOfResolution(resolution: Resolution, input: EffectInput): 
 }
 
 function failedAgain(code: string, toldWaitMs: number | null, input: EffectInput): ItemEffect {
+  if (input.own && (input.items ?? 1) > 1) return apart(code, input);
   const next = nextAttempt(input.attempts, { own: input.own, toldWaitMs, random: input.random });
   // Of several commands one may be to blame: it is found by sending them one by one, from the first attempt on.
   if (next.next === 'parked' && input.commands > 1)
@@ -116,6 +134,12 @@ function failedAgain(code: string, toldWaitMs: number | null, input: EffectInput
   if (next.next === 'parked')
     return { effect: 'parked', code: next.code, text: `failed ${next.attempts} times, last: ${code}` };
   return { effect: 'waiting', inMs: next.inMs / input.timeScale, attempts: next.attempts, solo: false, code };
+}
+
+/** One of those that failed together may be to blame: they go again in two halves, at no attempt of their own. */
+function apart(code: string, { attempts, items = 1 }: EffectInput): ItemEffect {
+  const mostInJob = Math.max(1, Math.floor(items / 2));
+  return { effect: 'waiting', inMs: 0, attempts, solo: false, code, mostInJob };
 }
 
 function parkedOrAlone(code: string, text: string, input: EffectInput): ItemEffect {

@@ -98,7 +98,7 @@ function jobOf(job: unknown): JobStatus | null {
   };
 }
 
-/** Looks at one job before its items are parked; a stuck job doesn't hold its tickets for ever. */
+/** Looks at one job before its items are asked for regardless; a stuck job doesn't hold its tickets for ever. */
 export const MAX_POLLS_PER_JOB = 60;
 /** A job this old that isn't told of any more was forgotten by the CRM, so it is over. A younger one may yet begin. */
 export const FORGOTTEN_AFTER_MS = 30 * 60_000;
@@ -106,7 +106,7 @@ const MISSES_UNTIL_FORGOTTEN = 3;
 const LONGEST_POLL_GAP_MS = 60_000;
 /** Looks at a stuck job, for about two days more: it may still take effect, and keeps its place at the ledger until it is over. */
 export const MAX_POLLS_WHILE_STUCK = 300;
-const STUCK_POLL_GAP_MS = 10 * 60_000;
+export const STUCK_POLL_GAP_MS = 10 * 60_000;
 
 /** How often a job was looked at, and how often in a row it was missing; its age in the CRM's own time. */
 export interface JobLookedAt {

@@ -179,20 +179,23 @@ interface Ready {
 }
 
 function intoCalls(ready: readonly Ready[], { creates, updates, fewestPerJob }: PlanOptions): PlannedCall[] {
-  const groups: { readonly batch: boolean; readonly makes: boolean; chars: number; readonly of: Ready[] }[] = [];
-  const filling = new Map<boolean, (typeof groups)[number]>();
+  const groups: Group[] = [];
+  const filling = new Map<string, Group>();
   for (const one of ready) {
     const { item, interaction } = one;
     const makes = item.ticketId === null;
+    const most = Math.min(interaction.mostInJob ?? MAX_ITEMS_PER_JOB, MAX_ITEMS_PER_JOB);
     // What failed before, or is being taken apart, goes alone: then the CRM's answer is about it and nothing else.
-    const alone = item.attempts > 0 || interaction.solo || item.followUpOf !== null;
+    const alone = item.attempts > 0 || interaction.solo || item.followUpOf !== null || most <= 1;
     const batch = !alone && (makes ? creates : updates) === 'batch';
     const chars = (item.comment?.body.length ?? 0) + item.subject.length;
-    let group = batch ? filling.get(makes) : undefined;
-    if (!group || group.of.length >= MAX_ITEMS_PER_JOB || group.chars + chars > MAX_JOB_CHARS) {
+    // Those of jobs that failed as a whole stay among themselves: halves of what failed, not joined to anything again.
+    const key = `${makes ? 'create' : 'update'} ${most}`;
+    let group = batch ? filling.get(key) : undefined;
+    if (!group || group.of.length >= most || group.chars + chars > MAX_JOB_CHARS) {
       group = { batch, makes, chars: 0, of: [] };
       groups.push(group);
-      if (batch) filling.set(makes, group);
+      if (batch) filling.set(key, group);
     }
     group.chars += chars;
     group.of.push(one);
@@ -200,6 +203,13 @@ function intoCalls(ready: readonly Ready[], { creates, updates, fewestPerJob }: 
   return groups.flatMap(({ batch, makes, of }) =>
     batch && of.length >= fewestPerJob ? [callOf(true, makes, of)] : of.map((one) => callOf(false, makes, [one])),
   );
+}
+
+interface Group {
+  readonly batch: boolean;
+  readonly makes: boolean;
+  chars: number;
+  readonly of: Ready[];
 }
 
 function callOf(batch: boolean, makes: boolean, of: readonly Ready[]): PlannedCall {

@@ -16,6 +16,8 @@ export interface UnknownItem {
   readonly followUpOf: number | null;
   readonly externalId: string;
   readonly hasComment: boolean;
+  /** Its job may yet take effect: that it isn't there proves nothing. */
+  readonly mayStillRun: boolean;
   readonly asks: number;
   /** Where the last page of audits ended; null = from the beginning. */
   readonly cursor: string | null;
@@ -48,7 +50,7 @@ export function questionFor(item: UnknownItem): Question {
   if (item.asks >= MAX_ASKS_PER_ITEM)
     return { ask: 'nothing', so: undecided(`asked ${MAX_ASKS_PER_ITEM} times without an answer that decides`) };
   if (item.ticketId === null) return { ask: 'ticketByExternalId', externalId: item.externalId };
-  if (!item.hasComment) return { ask: 'nothing', so: { resolution: 'planAgain' } };
+  if (!item.hasComment) return { ask: 'nothing', so: absent(item) };
   return { ask: 'audits', ticketId: item.ticketId, cursor: item.cursor };
 }
 
@@ -56,18 +58,23 @@ export function questionFor(item: UnknownItem): Question {
  * Tickets listed by external id (an exact list from the database). The closed ticket that this one was to follow carries the same
  * external id and doesn't count; of several the oldest is taken, as the others can't be ours.
  */
-export function resolveByTickets(item: UnknownItem, call: UnknownCall, tickets: readonly ListedTicket[]): Resolution {
+export function resolveByTickets(item: UnknownItem, call: UnknownCall, tickets: readonly Named[]): Resolution {
   const ours = tickets
     .filter((ticket) => ticket.externalId === item.externalId && ticket.id > (item.followUpOf ?? 0))
     .map(({ id }) => id);
   if (ours.length > 0) return { resolution: 'done', ticketId: Math.min(...ours) };
+  if (item.mayStillRun) return absent(item);
   const keyGuards = call.single && call.firstSentAgoMs < KEY_KEPT_MS && call.sends < MAX_SENDS_PER_KEY;
   return keyGuards ? { resolution: 'sendSame' } : { resolution: 'planAgain' };
 }
 
+type Named = Pick<ListedTicket, 'id' | 'externalId'>;
+
 export interface ListedTicket {
   readonly id: number;
   readonly externalId: string | null;
+  /** When it was last changed by anybody, by the CRM's clock, epoch ms; null = not told. */
+  readonly updatedAtMs: number | null;
 }
 
 /** A page of a ticket's audits, each with the command ids that its metadata carries. */
@@ -82,7 +89,7 @@ export function resolveByAudits(item: UnknownItem, page: AuditPage): Resolution 
   const ours = new Set(item.commandIds);
   if (item.ticketId !== null && page.marks.some((mark) => mark.some((id) => ours.has(id))))
     return { resolution: 'done', ticketId: item.ticketId };
-  if (page.next === null) return { resolution: 'planAgain' };
+  if (page.next === null) return absent(item);
   if (item.asks + 1 >= MAX_ASKS_PER_ITEM) return undecided('the ticket has more audits than are read');
   return { resolution: 'askMore', cursor: page.next };
 }
@@ -126,6 +133,86 @@ export function ticketsToShow(
       return typeof index === 'number' && typeof id === 'number' ? [id] : [];
     });
   return [...new Set(ids)].slice(0, MAX_TICKETS_SHOWN);
+}
+
+/**
+ * The one job of unknown origin that is over and tells of exactly these tickets; null = none does, or several do. A hint only: somebody
+ * else may have changed the same tickets.
+ */
+export function jobOfTickets(
+  jobs: readonly JobStatus[],
+  knownOthers: ReadonlySet<string>,
+  ticketIds: readonly number[],
+): JobStatus | null {
+  const wanted = new Set(ticketIds);
+  const alike = jobs.filter(({ id, status, results }) => {
+    if (knownOthers.has(id) || isRunning(status) || results?.length !== wanted.size) return false;
+    const told = results.map((result) => (result as { readonly id?: unknown } | null)?.id);
+    return new Set(told).size === wanted.size && told.every((one) => typeof one === 'number' && wanted.has(one));
+  });
+  return alike.length === 1 ? alike[0]! : null;
+}
+
+/** Looked for and not found. While a job may still bring it, to write it again could double it. */
+function absent({ mayStillRun }: Pick<UnknownItem, 'mayStillRun'>): Resolution {
+  if (!mayStillRun) return { resolution: 'planAgain' };
+  return {
+    resolution: 'park',
+    code: 'job_stuck',
+    text: 'not at the CRM yet, and a job that never ended may still bring it',
+  };
+}
+
+/** From so many tickets in doubt on, one export of what changed costs fewer calls than a look-up each. */
+export const WORTH_AN_EXPORT = 10;
+/** From so many changes in doubt on, one look at all their tickets is worth while. */
+export const WORTH_A_LOOK = 3;
+/**
+ * Zendesk exports nothing of the last minute (docs/zendesk.md); with a quarter of it for clocks. An export told so long after the last
+ * instant at which anything could still change tells of everything. The CRM's own time.
+ */
+export const EXPORT_LAG_MS = 75_000;
+/** Pages of one export (1,000 tickets each); where more changed than that, each ticket is looked up. */
+export const MAX_EXPORT_PAGES = 5;
+/** What was sent longer ago than this is looked up singly: too much has changed since. */
+const LONGEST_EXPORT_MS = 2 * 3_600_000;
+/** The CRM's clocks may differ among each other by so much, its own time. */
+const CRM_CLOCKS_MS = 10_000;
+
+/** What of the doubts is resolved together; everything else is asked for one by one. Only what was never asked for before. */
+export interface Together<T> {
+  readonly byExport: readonly T[];
+  readonly byLook: readonly T[];
+}
+
+/** Which items are worth asking for together. Their durations are our time, `timeScale` times shorter than the CRM's. */
+export function askTogether<T extends UnknownItem & { readonly firstSentAgoMs: number; readonly quietForMs: number }>(
+  items: readonly T[],
+  timeScale: number,
+): Together<T> {
+  const fresh = items.filter(({ asks, cursor, mayStillRun }) => asks === 0 && cursor === null && !mayStillRun);
+  const makes = fresh.filter(
+    ({ ticketId, quietForMs, firstSentAgoMs }) =>
+      ticketId === null && quietForMs * timeScale >= EXPORT_LAG_MS && firstSentAgoMs * timeScale <= LONGEST_EXPORT_MS,
+  );
+  const changes = fresh.filter(({ ticketId, hasComment }) => ticketId !== null && hasComment);
+  return {
+    byExport: makes.length >= WORTH_AN_EXPORT ? makes : [],
+    byLook: changes.length >= WORTH_A_LOOK ? changes.slice(0, MAX_TICKETS_SHOWN) : [],
+  };
+}
+
+/**
+ * Is it certain that nothing touched the ticket since? A comment always moves `updated_at`, so one that stands from before the call was
+ * sent proves that the call took no effect. Instants of the CRM's clock, epoch ms.
+ */
+export function isUntouchedSince(updatedAtMs: number | null, sentAtMs: number): boolean {
+  return updatedAtMs !== null && updatedAtMs < sentAtMs - CRM_CLOCKS_MS;
+}
+
+/** From when on to export so that all that a call sent then made is in it: the CRM's clock, epoch seconds. */
+export function exportFromSeconds(sentAtMs: number): number {
+  return Math.max(0, Math.floor((sentAtMs - EXPORT_LAG_MS) / 1_000));
 }
 
 function undecided(text: string): Resolution {

@@ -19,6 +19,7 @@ const creation: UnknownItem = {
   followUpOf: null,
   externalId: 'ccai-call-1',
   hasComment: true,
+  mayStillRun: false,
   asks: 0,
   cursor: null,
 };

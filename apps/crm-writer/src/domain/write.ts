@@ -54,6 +54,8 @@ export interface WaitingInteraction {
   readonly since: number;
   /** True after a merged write of it was refused: one command a call, so that only the refused one is parked. */
   readonly solo: boolean;
+  /** After jobs that failed as a whole: the most items that a job with it may have; 1 = it goes singly. Absent = any. */
+  readonly mostInJob?: number;
   /** What makes its ticket, whether still waiting or done already (a follow-up ticket needs it); null = not arrived. */
   readonly ensure: { readonly subject: string; readonly mode: 'new' | 'append'; readonly contact: Contact } | null;
   readonly queuePath: string | null;

@@ -63,6 +63,14 @@ export class CallEntity {
   @Column({ type: 'boolean', name: 'jobs_settled' })
   jobsSettled: boolean;
 
+  /** Its items are asked for although its job may still run. */
+  @Column({ type: 'boolean', name: 'may_run' })
+  mayRun: boolean;
+
+  /** Since when no job of it can change anything any more. */
+  @Column({ type: 'timestamptz', name: 'settled_at', nullable: true })
+  settledAt: Date | null;
+
   @Column({ type: 'text', array: true, nullable: true })
   suspects: string[] | null;
 

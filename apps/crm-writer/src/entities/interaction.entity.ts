@@ -45,6 +45,10 @@ export class InteractionEntity {
   @Column({ type: 'boolean' })
   runnable: boolean;
 
+  /** Most items of a job that it may be in, after jobs that failed as a whole; null = as many as a job takes. */
+  @Column({ type: 'smallint', name: 'most_in_job', nullable: true })
+  mostInJob: number | null;
+
   @Column({ type: 'timestamptz', name: 'not_before' })
   notBefore: Date;
 }

@@ -63,6 +63,10 @@ export class WriteEntity {
   @Column({ type: 'text', name: 'reason_text', nullable: true })
   reasonText: string | null;
 
+  /** How often the operator took it up again after it was parked. */
+  @Column({ type: 'smallint' })
+  redriven: number;
+
   @Column({ type: 'timestamptz', name: 'taken_in_at' })
   takenInAt: Date;
 

@@ -14,7 +14,8 @@ export async function nextDue(tx: Tx, account: string): Promise<NextDue> {
        (SELECT ${inMs('min(ask_at)')} FROM call
         WHERE account = $1 AND state = 'unknown' AND writer = 'batch' AND NOT jobs_settled) AS "jobListInMs",
        (SELECT ${inMs('min(item.ask_at)')} FROM item JOIN call USING (call_id)
-        WHERE item.account = $1 AND item.state = 'unknown' AND call.state = 'unknown' AND jobs_settled) AS "itemInMs",
+        WHERE item.account = $1 AND item.state = 'unknown' AND call.state = 'unknown'
+          AND (jobs_settled OR may_run)) AS "itemInMs",
        (SELECT ${inMs('min(ask_at)')} FROM call WHERE account = $1 AND state = 'again') AS "againInMs",
        (SELECT ${inMs('min(ask_at)')} FROM call
         WHERE account = $1 AND state = 'unknown' AND writer = 'contact') AS "contactCallInMs",
@@ -29,7 +30,7 @@ export async function nextDue(tx: Tx, account: string): Promise<NextDue> {
        (SELECT min(not_after) - extract(epoch FROM clock_timestamp()) * 1000 FROM write
         WHERE account = $1 AND state = 'waiting' AND not_after IS NOT NULL)::float8 AS "lapseInMs",
        EXISTS (SELECT 1 FROM call
-        WHERE account = $1 AND NOT holds_released AND (state = 'closed' OR jobs_settled)) AS holds`,
+        WHERE account = $1 AND NOT holds_released AND (state = 'closed' OR (jobs_settled AND NOT may_run))) AS holds`,
     [account],
   );
   return row!;

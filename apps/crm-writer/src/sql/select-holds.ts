@@ -8,7 +8,7 @@ export async function selectHolds(
 ): Promise<{ readonly callId: string; readonly holdIds: string[] }[]> {
   return tx.query(
     `SELECT call_id AS "callId", hold_ids AS "holdIds" FROM call
-     WHERE account = $1 AND NOT holds_released AND (state = 'closed' OR jobs_settled)
+     WHERE account = $1 AND NOT holds_released AND (state = 'closed' OR (jobs_settled AND NOT may_run))
      LIMIT $2`,
     [account, limit],
   );

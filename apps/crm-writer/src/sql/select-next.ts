@@ -9,6 +9,7 @@ export interface NextRow {
   readonly priority: number;
   readonly since: number;
   readonly solo: boolean;
+  readonly most_in_job: number | null;
   readonly queue_path: string | null;
   readonly subject: string | null;
   readonly mode: 'new' | 'append' | null;
@@ -23,7 +24,7 @@ export interface NextRow {
 export async function selectNext(tx: Tx, account: string, { sort, limit, exclude }: NextQuery): Promise<NextRow[]> {
   return tx.query<NextRow>(
     `WITH picked AS MATERIALIZED (
-       SELECT account, interaction_id, ticket_id, follow_up_of, priority, since, solo, queue_path, contact_key
+       SELECT account, interaction_id, ticket_id, follow_up_of, priority, since, solo, most_in_job, queue_path, contact_key
        FROM interaction i
        WHERE account = $1 AND runnable AND busy_call_id IS NULL AND (ticket_id IS NULL) = $2
          AND not_before <= clock_timestamp()
@@ -40,7 +41,7 @@ export async function selectNext(tx: Tx, account: string, { sort, limit, exclude
              AND (c.busy_call_id IS NOT NULL OR (c.step <> 'refused' AND c.not_before > clock_timestamp()))))
        ORDER BY priority, since, interaction_id
        LIMIT $3)
-     SELECT p.interaction_id, p.ticket_id, p.follow_up_of, p.priority, p.since, p.solo, p.queue_path,
+     SELECT p.interaction_id, p.ticket_id, p.follow_up_of, p.priority, p.since, p.solo, p.most_in_job, p.queue_path,
             e.action->>'subject' AS subject, e.action->>'mode' AS mode, e.action->'contact' AS contact,
             a.ticket_id AS append_to
      FROM picked p

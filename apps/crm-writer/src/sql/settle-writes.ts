@@ -17,7 +17,7 @@ export interface SettledWrite {
   readonly merged_with: number;
 }
 
-/** Takes a call's writes to where its items' effects lead. Back to `waiting` gives up the grant: the next call needs its own. */
+/** Takes a call's writes to where its items' effects lead; in the order in which they took effect. Back to `waiting` gives up the grant: the next call needs its own. */
 export async function settleWrites(tx: Tx, callId: string, effects: readonly ItemEffectAt[]): Promise<SettledWrite[]> {
   const rows = effects.map(({ interactionId, effect }) => ({
     interaction_id: interactionId,
@@ -28,7 +28,7 @@ export async function settleWrites(tx: Tx, callId: string, effects: readonly Ite
     reason: effect.effect === 'parked' ? effect.text : null,
   }));
   return tx.query<SettledWrite>(
-    `UPDATE write
+    `WITH settled AS (UPDATE write
      SET state = e.state,
          grant_id = CASE WHEN e.state = 'waiting' THEN NULL ELSE grant_id END,
          call_id = CASE WHEN e.state = 'waiting' THEN NULL ELSE call_id END,
@@ -42,7 +42,10 @@ export async function settleWrites(tx: Tx, callId: string, effects: readonly Ite
      WHERE write.call_id = $1 AND write.interaction_id = e.interaction_id AND write.state IN ('sent', 'unknown')
      RETURNING command_id, write.interaction_id, kind, event_at, traceparent, write.state, write.ticket_id, grant_id,
                reason_code, reason_text,
-               (SELECT sum(cardinality(command_ids))::int FROM item WHERE item.call_id = $1) AS merged_with`,
+               (SELECT sum(cardinality(command_ids))::int FROM item WHERE item.call_id = $1) AS merged_with,
+               event_rank, ordinal)
+     SELECT * FROM settled
+     ORDER BY interaction_id, (kind = 'ensureTicket') DESC, event_at, event_rank, ordinal, command_id`,
     [callId, JSON.stringify(rows)],
   );
 }

@@ -40,8 +40,24 @@ export function ticketsIn(body: ResponseBody): ListedTicket[] | null {
   return listAt(valueOf(body), 'tickets').flatMap((ticket) => {
     const id = at(ticket, 'id');
     const externalId = at(ticket, 'external_id');
-    return typeof id === 'number' ? [{ id, externalId: typeof externalId === 'string' ? externalId : null }] : [];
+    const updatedAtMs = Date.parse(String(at(ticket, 'updated_at')));
+    if (typeof id !== 'number') return [];
+    return [
+      {
+        id,
+        externalId: typeof externalId === 'string' ? externalId : null,
+        updatedAtMs: Number.isNaN(updatedAtMs) ? null : updatedAtMs,
+      },
+    ];
   });
+}
+
+/** Where an incremental export goes on: after which cursor, or that this was its end; null where the answer isn't one. */
+export function exportEndIn(body: ResponseBody): { readonly cursor: string | null } | null {
+  const value = valueOf(body);
+  if (at(value, 'end_of_stream') === true) return { cursor: null };
+  const cursor = at(value, 'after_cursor');
+  return typeof cursor === 'string' && cursor !== '' ? { cursor } : null;
 }
 
 /**

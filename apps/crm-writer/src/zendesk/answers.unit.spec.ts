@@ -20,9 +20,11 @@ describe('an answer of Zendesk', () => {
   });
 
   it('lists tickets and users', () => {
-    expect(ticketsIn(json({ tickets: [{ id: 1, external_id: 'x' }, { id: 2 }, null] }))).toEqual([
-      { id: 1, externalId: 'x' },
-      { id: 2, externalId: null },
+    expect(
+      ticketsIn(json({ tickets: [{ id: 1, external_id: 'x' }, { id: 2, updated_at: '2026-01-01T00:00:00Z' }, null] })),
+    ).toEqual([
+      { id: 1, externalId: 'x', updatedAtMs: null },
+      { id: 2, externalId: null, updatedAtMs: 1_767_225_600_000 },
     ]);
     expect(
       usersIn(

@@ -112,6 +112,12 @@ export function showTickets(ticketIds: readonly number[]): StoredRequest {
   return get(`/api/v2/tickets/show_many?ids=${ticketIds.join(',')}`);
 }
 
+/** Tickets changed since then (epoch seconds), or the page after a cursor; of all sorts of support, as any may be ours. */
+export function exportTickets(from: { readonly seconds: number } | { readonly cursor: string }): StoredRequest {
+  const where = 'seconds' in from ? `start_time=${from.seconds}` : `cursor=${encodeURIComponent(from.cursor)}`;
+  return get(`/api/v2/incremental/tickets/cursor?${where}&support_type_scope=all`);
+}
+
 /** A page of a ticket's audits; `cursor` as a page before named it. */
 export function readAudits(ticketId: number, cursor: string | null): StoredRequest {
   return get(`/api/v2/tickets/${ticketId}/audits${cursor ?? ''}`);

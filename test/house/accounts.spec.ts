@@ -30,7 +30,7 @@ describe('docs/accounts.md', () => {
 
   it('names every key that a file of accounts may have', () => {
     const keys = Object.values(sections)
-      .filter((section) => typeof section === 'function' && /^class /.test(String(section)))
+      .filter((section) => typeof section === 'function' && String(section).startsWith('class '))
       .flatMap((section) => getMetadataStorage().getTargetValidationMetadatas(section, '', false, false))
       .map(({ propertyName }) => propertyName);
     expect(new Set(keys).size).toBeGreaterThan(40);

@@ -92,7 +92,8 @@ const SERVICE_NEEDS: Readonly<Record<ServiceUser, ServiceNeeds>> = {
     consumes: ['INTERACTIONS'],
   },
   'quota-ledger': {
-    publish: [...STREAMS.LEDGER.subjects, `$KV.${ACCOUNTS_BUCKET}.>`],
+    // It asks itself what came in over HTTP: whichever process owns the ledger answers.
+    publish: [...STREAMS.LEDGER.subjects, `$KV.${ACCOUNTS_BUCKET}.>`, 'quota.v1.>'],
     answers: ['quota.v1.>', 'accounts.v1.>'],
     declares: ['LEDGER'],
     consumes: [],

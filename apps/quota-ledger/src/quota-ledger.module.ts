@@ -13,6 +13,7 @@ import { LedgerOwner } from './ledger.owner.js';
 import { Ledger1763820000000 } from './migrations/1763820000000-ledger.js';
 import { LEDGER_SCHEMA, ONLY_PARTITION, PostgresLedgerStores } from './postgres.ledger-stores.js';
 import type { QuotaLedgerSettings } from './quota-ledger.settings.js';
+import { QuotaHttpModule } from './quota-http.module.js';
 import { QuotaDoors } from './quota.doors.js';
 import { QuotaHandler } from './quota.handler.js';
 import { UsageHandler } from './usage.handler.js';
@@ -47,6 +48,7 @@ export class QuotaLedgerModule {
           log,
           signal: stopping,
         }),
+        QuotaHttpModule.register(log),
       ],
       controllers: [QuotaDoors],
       providers: [

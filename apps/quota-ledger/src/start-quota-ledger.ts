@@ -6,6 +6,7 @@ import { readAccountsFile } from './accounts-file.js';
 import { LedgerDoors } from './ledger.doors.js';
 import { LedgerOwner } from './ledger.owner.js';
 import { QuotaLedgerModule } from './quota-ledger.module.js';
+import { guardQuotaDoor } from './quota.http-gate.js';
 import { type QuotaLedgerSettings, quotaLedgerSettings } from './quota-ledger.settings.js';
 
 const DAY_MS = 86_400_000;
@@ -24,6 +25,7 @@ export function startQuotaLedger(): Promise<RunningService> {
       tools = given;
       return QuotaLedgerModule.register(read, given);
     },
+    configure: guardQuotaDoor,
     ready: (app) => prepare(app, settings, tools),
     doors: (app) => [ledgerDoors(app, tools)],
     // Closes its doors itself, before the ownership is given back.

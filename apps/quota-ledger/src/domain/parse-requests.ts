@@ -2,6 +2,10 @@ import {
   type AcquireRequest,
   CALL_KINDS,
   type CallKey,
+  type CancelRequest,
+  type ForecastRequest,
+  type HoldRequest,
+  isName,
   type ObserveRequest,
   type Parsed,
   PRIORITIES,
@@ -105,6 +109,38 @@ export function parseRelease(data: unknown): Parsed<ReleaseRequest> {
   if (!Array.isArray(holdIds) || holdIds.length > MAX_CALLS_PER_GRANT || !holdIds.every((id) => isId(id)))
     return wrong('holdIds must be a list of ids of places');
   return { ok: true, value: { requestId, holdIds: holdIds as string[] } };
+}
+
+/** The body of `cancel`, or what is wrong with it. */
+export function parseCancel(data: unknown): Parsed<CancelRequest> {
+  const body = fieldsOf(data);
+  if (!body) return wrong('the body must be a JSON object');
+  const { requestId } = body;
+  return isId(requestId) ? { ok: true, value: { requestId } } : wrong(REQUEST_ID);
+}
+
+/** The body of `hold`, or which field is wrong and what it must be. */
+export function parseHold(data: unknown): Parsed<HoldRequest> {
+  const body = fieldsOf(data);
+  if (!body) return wrong('the body must be a JSON object');
+  const { requestId, limit, places = 1 } = body;
+  if (!isId(requestId)) return wrong(REQUEST_ID);
+  if (!isId(limit)) return wrong('limit must be the name of a kind of places');
+  if (!isCount(places, 1, MAX_CALLS_PER_GRANT))
+    return wrong(`places must be a whole number from 1 to ${MAX_CALLS_PER_GRANT}`);
+  return { ok: true, value: { requestId, limit, places } };
+}
+
+/** The body of `forecast`, or which field is wrong and what it must be. */
+export function parseForecast(data: unknown): Parsed<ForecastRequest> {
+  const body = fieldsOf(data);
+  if (!body) return wrong('the body must be a JSON object');
+  const { integration, kind, calls = 1, priority = 'normal' } = body;
+  if (!isName(integration)) return wrong("integration must be an integration's name");
+  if (!KINDS.has(kind)) return wrong(`kind must be one of ${CALL_KINDS.join(', ')}`);
+  if (!isCount(calls, 1, MAX_CALLS_ASKED)) return wrong(`calls must be a whole number from 1 to ${MAX_CALLS_ASKED}`);
+  if (!PRIORITY_NAMES.has(priority)) return wrong(`priority must be one of ${PRIORITIES.join(', ')}`);
+  return { ok: true, value: { integration, kind, calls, priority } as ForecastRequest };
 }
 
 /** The body of `observe`, or which field is wrong and what it must be. */

@@ -1,5 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
-import { parseAcquire, parseObserve, parseRelease, parseSettle, parseUsage } from './parse-requests.js';
+import {
+  parseAcquire,
+  parseCancel,
+  parseForecast,
+  parseHold,
+  parseObserve,
+  parseRelease,
+  parseSettle,
+  parseUsage,
+} from './parse-requests.js';
 
 const ACQUIRE = { requestId: 'r', kind: 'other', calls: { min: 1, max: 2 } };
 const SETTLE = { requestId: 'r', grantId: 'g', used: [{ sentAgoMs: 5, answeredAgoMs: 1 }], returned: 1 };
@@ -85,5 +94,30 @@ describe('parseRelease, parseObserve and parseUsage', () => {
       expect(parseUsage({ integration: id }, () => null).ok).toBe(false);
     }
     expect(parseRelease({ requestId: 'ä😀', holdIds: [] }).ok).toBe(true);
+  });
+});
+
+describe('parseCancel, parseHold and parseForecast', () => {
+  const forecast = { integration: 'ccai', kind: 'other', calls: 5, priority: 'live' };
+
+  it('read what is right, and fill in what may be left out', () => {
+    expect(parseCancel({ requestId: 'r' })).toEqual({ ok: true, value: { requestId: 'r' } });
+    const held = { requestId: 'r', limit: 'inflight-jobs', places: 1 };
+    expect(parseHold({ requestId: 'r', limit: 'inflight-jobs' })).toEqual({ ok: true, value: held });
+    expect(parseForecast(forecast)).toEqual({ ok: true, value: forecast });
+    const least = { integration: 'ccai', kind: 'other' };
+    expect(parseForecast(least)).toMatchObject({ value: { calls: 1, priority: 'normal' } });
+  });
+
+  it.each([
+    ['no request id', parseCancel({}), 'requestId'],
+    ['no places', parseHold({ requestId: 'r', limit: 'x', places: 0 }), 'places'],
+    ['a limit without a name', parseHold({ requestId: 'r', limit: '' }), 'limit'],
+    ['no integration', parseForecast({ ...forecast, integration: '' }), 'integration'],
+    ['an unknown kind', parseForecast({ ...forecast, kind: 'x' }), 'kind'],
+    ['half a call', parseForecast({ ...forecast, calls: 0.5 }), 'calls'],
+    ['an unknown priority', parseForecast({ ...forecast, priority: 'x' }), 'priority'],
+  ])('say what is wrong with %s', (_, parsed, named) => {
+    expect(parsed).toMatchObject({ ok: false, reason: expect.stringContaining(named) });
   });
 });

@@ -131,6 +131,11 @@ export function mayHave(book: LimitBook, asker: Asker, span: Span, atMs: number)
   return calls;
 }
 
+/** How many calls one who asks may have of a window by its end, if nobody else asks. */
+export function mayHaveByEnd(book: LimitBook, asker: Asker, window: WindowCount): number {
+  return roomOf(shareRoom(book, window, asker, window.endsAt - 1));
+}
+
 function rollingRoom(book: LimitBook, { integration }: Asker, { from }: Span): number {
   if (!book.terms!.caps.has(integration)) return Number.MAX_SAFE_INTEGER;
   const max = book.whole.maxSince(from - book.limit.lengthMs);

@@ -8,6 +8,7 @@ export interface Ticket {
   requester_id?: number;
   tags: string[];
   closed: boolean;
+  updated_at: string;
   via_followup_source_id?: number;
   comments: { body: string; public: boolean }[];
   audits: { metadata: { custom: unknown } }[];
@@ -32,12 +33,15 @@ export class SmallCrm {
   readonly users: { id: number; phone?: string; external_id?: string; updated_at: string }[] = [];
   readonly jobs = new Map<
     string,
-    { tickets: Json[]; kind: 'create' | 'update'; results: unknown[] | null; polls: number }
+    { tickets: Json[]; kind: 'create' | 'update'; results: unknown[] | null; ended?: string }
   >();
   readonly calls: Call[] = [];
   /** Asked for every call, before it is done. */
   fault: (call: Call) => Fault | null = () => null;
   jobItemFault: (ticket: Json) => string | null = () => null;
+  /** Told of a job when it is asked for: it ends so, without results, after it did the items let through here. */
+  jobFate: (tickets: readonly Json[]) => { status: string; does: (ticket: Json) => boolean } | null = () => null;
+  exportPage = 1_000;
   readonly #keys = new Map<string, unknown>();
   #nextId = 100;
   #server: Server;
@@ -94,7 +98,7 @@ export class SmallCrm {
     if (route === 'POST /tickets/create_many' || route === 'PUT /tickets/update_many') {
       const id = `V3-${this.#nextId++}`;
       const kind = method === 'POST' ? 'create' : 'update';
-      this.jobs.set(id, { tickets: json['tickets'] as unknown as Json[], kind, results: null, polls: 0 });
+      this.jobs.set(id, { tickets: json['tickets'] as unknown as Json[], kind, results: null });
       return [200, { job_status: { id, status: 'queued', results: null } }];
     }
     if (route === 'GET /job_statuses/show_many')
@@ -103,6 +107,12 @@ export class SmallCrm {
     if (route === 'GET /tickets') {
       const wanted = url.searchParams.get('external_id');
       return [200, { tickets: [...this.tickets.values()].filter((ticket) => ticket.external_id === wanted) }];
+    }
+    if (route === 'GET /incremental/tickets/cursor') {
+      const page = Number(url.searchParams.get('cursor') ?? 0);
+      const tickets = [...this.tickets.values()].slice(page, page + this.exportPage);
+      const end = page + this.exportPage >= this.tickets.size;
+      return [200, { tickets, after_cursor: String(page + tickets.length), end_of_stream: end }];
     }
     if (route === 'GET /tickets/show_many') {
       const wanted = (url.searchParams.get('ids') ?? '').split(',').map(Number);
@@ -132,6 +142,7 @@ export class SmallCrm {
       id: this.#nextId++,
       tags,
       closed: false,
+      updated_at: new Date().toISOString(),
       comments: [comment],
       audits: [{ metadata: { custom: metadata } }],
     };
@@ -154,6 +165,7 @@ export class SmallCrm {
     if (comment) ticket.comments.push(comment);
     ticket.tags.push(...tags);
     ticket.audits.push({ metadata: { custom: metadata } });
+    ticket.updated_at = new Date().toISOString();
     return [200, { ticket }];
   }
 
@@ -173,6 +185,14 @@ export class SmallCrm {
   #job(id: string): unknown {
     const job = this.jobs.get(id);
     if (!job) return { id, status: 'unknown' };
+    const fate = job.results === null ? this.jobFate(job.tickets) : null;
+    if (fate) {
+      for (const ticket of job.tickets.splice(0).filter(fate.does))
+        if (job.kind === 'create') this.#create(ticket);
+        else this.#update(Number(ticket['id']), ticket);
+      job.ended = fate.status;
+    }
+    if (job.ended) return { id, status: job.ended, results: null };
     job.results ??= job.tickets.map((ticket, index) => {
       const error = this.jobItemFault(ticket);
       if (job.kind === 'create') {

@@ -168,7 +168,10 @@ describe('parseAccounts', () => {
       'constructor.trusted',
       false,
     );
-    expect(problemsOf(SMALL.replace('reporting: {}', 'reporting: { valueOf: 1 }'))[0]).toContain('unknown key valueOf');
+    for (const key of ['valueOf', 'constructor', 'hasOwnProperty'])
+      expect(problemsOf(SMALL.replace('reporting: {}', `reporting: { ${key}: 1 }`))).toEqual([
+        `10:20 accounts.demo.integrations.reporting.${key}: unknown key ${key}. Known here: ingest, trusted, share, quota`,
+      ]);
   });
 
   it('finds a problem at whatever value of a sound file is spoilt', () => {

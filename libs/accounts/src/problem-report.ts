@@ -127,7 +127,7 @@ export function unknownKeyMessage(key: string, known: readonly string[]): string
   if (reference && known.includes(reference))
     return `a secret doesn't belong in this file: remove ${key} and name where it is kept, ${reference}: 'env:NAME' or 'file:/path'`;
   const near = nearestName(key, known);
-  return `unknown key ${key}${near ? `; did you mean ${near}?` : ''} Known here: ${known.join(', ')}`;
+  return `unknown key ${key}${near ? `; did you mean ${near}?` : '.'} Known here: ${known.join(', ')}`;
 }
 
 function keysOf(of: new () => object): string[] {

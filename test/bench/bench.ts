@@ -6,7 +6,12 @@ export interface BenchOptions {
   readonly say: (line: string) => void;
   /** Aborted when a signal asks to end: stop what was started, then return or throw. */
   readonly signal: AbortSignal;
+  /** What was given for the bench's own options, by name. */
+  readonly given: Readonly<Record<string, string | undefined>>;
 }
+
+/** Options of one bench alone, all with a value; it exports them as `options`. */
+export type OwnOptions = Readonly<Record<string, { readonly type: 'string' }>>;
 
 /** What was measured: numbers and plain facts under stable names. */
 export type BenchResult = Readonly<Record<string, unknown>>;

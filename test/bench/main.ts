@@ -1,5 +1,5 @@
 /*
- * Runs one bench:   npm run bench -- <name> [--json] [--quick]
+ * Runs one bench:   npm run bench -- <name> [--json] [--quick] [the bench's own options]
  * Progress goes to standard error. With --json the last line of standard output is one JSON object; without it the same facts are
  * printed as a list. Exit codes: 0 measured, 1 failed, 64 no such bench, 130 interrupted.
  */
@@ -7,7 +7,7 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import type { BenchResult, RunBench } from './bench.js';
+import type { BenchResult, OwnOptions, RunBench } from './bench.js';
 
 const ENDING = '.bench.js';
 const WRONG_USE = 64;
@@ -18,34 +18,54 @@ const names = readdirSync(import.meta.dirname)
   .map((file) => file.slice(0, -ENDING.length))
   .sort();
 
-const chosen = chosenBench();
+const chosen = await chosenBench();
 if (chosen === null) process.exitCode = WRONG_USE;
-else await runBench(chosen.name, chosen.json, chosen.quick);
+else await runBench(chosen);
 
-function chosenBench(): { readonly name: string; readonly json: boolean; readonly quick: boolean } | null {
+interface Bench {
+  readonly run: RunBench;
+  readonly options?: OwnOptions;
+}
+
+interface Chosen {
+  readonly bench: Bench;
+  readonly json: boolean;
+  readonly quick: boolean;
+  readonly given: Readonly<Record<string, string | undefined>>;
+}
+
+async function chosenBench(): Promise<Chosen | null> {
+  const args = process.argv.slice(2);
+  const name = args.find((arg) => names.includes(arg));
+  const bench = name === undefined ? null : await benchNamed(name);
+  const own = bench?.options ?? {};
   try {
     const { values, positionals } = parseArgs({
-      options: { json: { type: 'boolean', default: false }, quick: { type: 'boolean', default: false } },
+      args,
+      options: { ...own, json: { type: 'boolean', default: false }, quick: { type: 'boolean', default: false } },
       allowPositionals: true,
     });
-    const [name, ...rest] = positionals;
-    if (name !== undefined && rest.length === 0 && names.includes(name))
-      return { name, json: values.json, quick: values.quick };
-    say(name === undefined ? 'Which bench?' : `There is no bench ${[name, ...rest].join(' ')}.`);
+    const { json, quick, ...given } = values;
+    if (bench !== null && positionals.length === 1)
+      return { bench, json, quick, given: given as Readonly<Record<string, string | undefined>> };
+    say(positionals.length === 0 ? 'Which bench?' : `There is no bench ${positionals.join(' ')}.`);
   } catch (error) {
     say((error as Error).message);
   }
-  say(`  npm run bench -- <${names.join(' | ')}> [--json] [--quick]`);
+  const more = Object.keys(own).map((option) => ` [--${option} …]`);
+  say(`  npm run bench -- <${names.join(' | ')}> [--json] [--quick]${more.join('')}`);
   return null;
 }
 
-async function runBench(name: string, json: boolean, quick: boolean): Promise<void> {
+async function benchNamed(name: string): Promise<Bench> {
+  return (await import(pathToFileURL(path.join(import.meta.dirname, `${name}${ENDING}`)).href)) as Bench;
+}
+
+async function runBench({ bench, json, quick, given }: Chosen): Promise<void> {
   const stopping = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort(new Error(signal)));
-  const file = path.join(import.meta.dirname, `${name}${ENDING}`);
-  const { run } = (await import(pathToFileURL(file).href)) as { readonly run: RunBench };
   try {
-    const result = await run({ quick, say, signal: stopping.signal });
+    const result = await bench.run({ quick, say, signal: stopping.signal, given });
     process.stdout.write(json ? `${JSON.stringify(result)}\n` : listOf(result));
   } catch (error) {
     say(error instanceof Error ? (error.stack ?? error.message) : String(error));

@@ -49,7 +49,7 @@ describe('jobs and what is in doubt', () => {
 
   /** Waits until the writes of all commands stand as told. */
   const untilStates = (states: Record<string, number>, withinMs = 15_000): Promise<unknown> => {
-    const sorted = (of: Record<string, number>): string => JSON.stringify(Object.entries(of).sort());
+    const sorted = (of: Record<string, number>): string => JSON.stringify(of, Object.keys(of).toSorted());
     let now = {};
     return until(
       JSON.stringify(states),

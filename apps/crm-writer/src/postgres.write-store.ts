@@ -6,6 +6,7 @@ import { contactKeyOf, contactKeysOf, type RememberedContact } from './domain/co
 import { MAX_COMMANDS_PER_ITEM } from './domain/merge-commands.js';
 import { outcomeOf } from './domain/outcome-of.js';
 import { priorityOfRank, type WaitingInteraction } from './domain/write.js';
+import { PARKED_IN_DOUBT, type ParkedWrite, type ParkedWrites } from './parked.writes.js';
 import { abandonSent } from './sql/abandon-sent.js';
 import { addRead } from './sql/add-read.js';
 import { answerCall } from './sql/answer-call.js';
@@ -17,6 +18,7 @@ import { closeTickets } from './sql/close-tickets.js';
 import { countContactAttempts } from './sql/count-contact-attempts.js';
 import { countWaiting } from './sql/count-waiting.js';
 import { endJob } from './sql/end-job.js';
+import { forgetRefusals } from './sql/forget-refusals.js';
 import { forgetPlace } from './sql/forget-place.js';
 import { freeContacts } from './sql/free-contacts.js';
 import { freeInteractions } from './sql/free-interactions.js';
@@ -28,13 +30,16 @@ import { insertWrites } from './sql/insert-writes.js';
 import { type EndedWrite, lapseWrites, selectLapsing } from './sql/lapse-writes.js';
 import { lockCall } from './sql/lock-call.js';
 import { lockInteractions } from './sql/lock-interactions.js';
+import { longestParked } from './sql/longest-parked.js';
 import { markHoldsReleased } from './sql/mark-holds-released.js';
 import { nextDue } from './sql/next-due.js';
 import { occupyContacts } from './sql/occupy-contacts.js';
 import { occupyInteractions } from './sql/occupy-interactions.js';
 import { parkTicketCommand } from './sql/park-ticket-command.js';
+import { redriveParked } from './sql/redrive-parked.js';
 import { refreshInteractions } from './sql/refresh-interactions.js';
 import { rememberContacts } from './sql/remember-contacts.js';
+import { reopenParked } from './sql/reopen-parked.js';
 import { rescheduleJobs } from './sql/reschedule-jobs.js';
 import { resendCall } from './sql/resend-call.js';
 import { saveContact } from './sql/save-contact.js';
@@ -48,6 +53,7 @@ import { selectItems } from './sql/select-items.js';
 import { selectItemsToAsk } from './sql/select-items-to-ask.js';
 import { selectJobs } from './sql/select-jobs.js';
 import { selectNext } from './sql/select-next.js';
+import { selectParked } from './sql/select-parked.js';
 import { selectWaitingWrites, type WaitingRow } from './sql/select-waiting-writes.js';
 import { sendWrites } from './sql/send-writes.js';
 import { settleJobLists } from './sql/settle-job-lists.js';
@@ -89,7 +95,7 @@ const TICKET_WRITES = ['tickets.create', 'tickets.create_many', 'tickets.update'
 class Changed extends Error {}
 
 /** The writer's memory in Postgres. `wrote` is called after each commit that put outcomes into the outbox. */
-export class PostgresWriteStore implements WriteStore {
+export class PostgresWriteStore implements WriteStore, ParkedWrites {
   constructor(
     private readonly pool: Pool,
     private readonly clock: Pick<Clock, 'nowMs'>,
@@ -382,6 +388,31 @@ export class PostgresWriteStore implements WriteStore {
     this.wrote();
   }
 
+  async parked(account: AccountName, limit: number): Promise<ParkedWrite[]> {
+    const rows = await this.#read((tx) => selectParked(tx, account, limit));
+    return rows.map(({ code, text, status, answer, ...row }) => ({
+      ...row,
+      reason: { code, text: text ?? '' },
+      answer: status === null ? null : { status, text: answer?.toString('utf8') ?? '' },
+    }));
+  }
+
+  longestParkedMs(account: AccountName): Promise<number | null> {
+    return this.#read((tx) => longestParked(tx, account));
+  }
+
+  redrive(account: AccountName, interactionId: InteractionId): Promise<number> {
+    return this.#tx(async (tx) => {
+      await lockInteractions(tx, account, [interactionId]);
+      const reopened = await reopenParked(tx, account, interactionId, PARKED_IN_DOUBT);
+      const waiting = await redriveParked(tx, account, interactionId, PARKED_IN_DOUBT);
+      const keys = waiting.flatMap(({ action }) => ('contact' in action ? contactKeysOf(action.contact) : []));
+      if (keys.length > 0) await forgetRefusals(tx, account, keys);
+      await refreshInteractions(tx, account, [interactionId]);
+      return reopened + waiting.length;
+    });
+  }
+
   async countRead(account: AccountName, kind: CallKind): Promise<void> {
     await this.#tx((tx) => addRead(tx, account, kind));
   }
@@ -432,6 +463,7 @@ export class PostgresWriteStore implements WriteStore {
           writer: null,
           mergedWith: 0,
           reason: { code: write.reason_code, text: write.reason_text },
+          redriven: write.redriven,
         },
         nowMs,
       ),
@@ -465,6 +497,7 @@ export class PostgresWriteStore implements WriteStore {
             writer,
             mergedWith: write.merged_with,
             reason,
+            redriven: write.redriven,
           },
           nowMs,
         ),

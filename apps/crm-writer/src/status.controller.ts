@@ -6,6 +6,10 @@ import {
   Inject,
   NotFoundException,
   Param,
+  ConflictException,
+  HttpCode,
+  Post,
+  Query,
   Req,
   UnauthorizedException,
 } from '@nestjs/common';
@@ -15,6 +19,7 @@ import type { AccountDirectory } from '#jetstream';
 import { AccountWriters } from './account.writers.js';
 import type { CrmWriterSettings } from './crm-writer.settings.js';
 import { ACCOUNTS, CLOCK, SETTINGS, WRITE_STORE } from './crm-writer.tokens.js';
+import type { ParkedWrite, ParkedWrites } from './parked.writes.js';
 import type { InteractionView, WriteStore } from './write.store.js';
 
 /** The part of Fastify's request that is used here. */
@@ -30,6 +35,8 @@ export interface AccountStatus {
   readonly writes: Readonly<Record<(typeof WRITE_STATES)[number], number>>;
   /** How long the oldest waiting command's event is ago, ms; null where none waits. */
   readonly oldestWaitingAgeMs: number | null;
+  /** How long ago the longest parked command was parked, ms; null where none is. */
+  readonly longestParkedAgeMs: number | null;
   /** Calls made so far, by kind; those that only ask are counted as they are made. */
   readonly calls: Readonly<Record<string, number>>;
   readonly writeCalls: number;
@@ -53,13 +60,15 @@ export interface AgentView extends InteractionView {
   readonly state: 'waiting' | 'stuck' | 'done';
 }
 
+/** Most parked commands told at once. */
+const MAX_PARKED_SHOWN = 500;
 const LOOPBACK = ['127.0.0.1', '::1', '::ffff:127.0.0.1'];
 
 /** Tells how things stand. Only to who has the token; without one, only to callers on this machine. */
 @Controller('v1/accounts')
 export class StatusController {
   constructor(
-    @Inject(WRITE_STORE) private readonly store: WriteStore,
+    @Inject(WRITE_STORE) private readonly store: WriteStore & ParkedWrites,
     @Inject(ACCOUNTS) private readonly accounts: AccountDirectory,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(SETTINGS) private readonly settings: CrmWriterSettings,
@@ -71,6 +80,7 @@ export class StatusController {
     this.#admit(asked);
     this.#known(account);
     const counts = await this.store.counts(account);
+    const longestParkedAgeMs = await this.store.longestParkedMs(account);
     const writes = Object.fromEntries(WRITE_STATES.map((state) => [state, counts.states[state] ?? 0]));
     const standing = this.writers.standing(account);
     const { oldestWaitingAt, writeCalls } = counts;
@@ -78,6 +88,7 @@ export class StatusController {
       account,
       writes: writes as AccountStatus['writes'],
       oldestWaitingAgeMs: oldestWaitingAt === null ? null : Math.max(0, this.clock.nowMs() - oldestWaitingAt),
+      longestParkedAgeMs,
       calls: counts.callsByKind,
       writeCalls,
       callsSaved: (writes['done'] ?? 0) - writeCalls,
@@ -107,6 +118,36 @@ export class StatusController {
         : 'done';
     const url = view.ticketId === null ? null : `${crm.baseUrl}/agent/tickets/${view.ticketId}`;
     return { account, ...view, url, state };
+  }
+
+  /** What is parked, the longest parked first, with the reason and the beginning of the CRM's answer. */
+  @Get(':account/parked')
+  async parked(
+    @Req() asked: Asked,
+    @Param('account') account: string,
+    @Query('limit') limit?: string,
+  ): Promise<{ readonly account: string; readonly parked: readonly ParkedWrite[] }> {
+    this.#admit(asked);
+    this.#known(account);
+    const asMany = /^\d{1,4}$/.test(limit ?? '') ? Number(limit) : MAX_PARKED_SHOWN;
+    return { account, parked: await this.store.parked(account, Math.min(Math.max(asMany, 1), MAX_PARKED_SHOWN)) };
+  }
+
+  /** Takes an interaction's parked commands up again; how many. */
+  @Post(':account/interactions/:interactionId/redrive')
+  @HttpCode(200)
+  async redrive(
+    @Req() asked: Asked,
+    @Param('account') account: string,
+    @Param('interactionId') interactionId: string,
+  ): Promise<{ readonly account: string; readonly interactionId: string; readonly redriven: number }> {
+    this.#admit(asked);
+    this.#known(account);
+    const redriven = await this.store.redrive(account, interactionId);
+    if (redriven === 0)
+      throw new ConflictException({ error: { code: 'nothing_parked', message: 'nothing of it is parked' } });
+    this.writers.wake(account);
+    return { account, interactionId, redriven };
   }
 
   #known(account: string): WrittenAccount {

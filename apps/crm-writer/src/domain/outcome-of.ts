@@ -22,12 +22,17 @@ export interface FinalWrite {
   /** Commands that the call carried; 0 where there was none. */
   readonly mergedWith: number;
   readonly reason: OutcomeData['reason'];
+  /** How often the operator took it up again after it was parked; left out = never. */
+  readonly redriven?: number;
 }
 
-/** The message that tells a command's end. Its id follows from the command's, so there is one for each, whatever is repeated. */
+/**
+ * The message that tells a command's end. Its id follows from the command's, so there is one for each, whatever is repeated; each time
+ * that a parked one is taken up again it may come to one more.
+ */
 export function outcomeOf(write: FinalWrite, nowMs: number): Outcome {
   return {
-    id: `outcome-${write.commandId}`,
+    id: `outcome-${write.commandId}${write.redriven ? `-${write.redriven}` : ''}`,
     type: write.state,
     schemaVersion: SCHEMA_VERSION,
     account: write.account,

@@ -8,6 +8,8 @@ import type { CommandAction, Contact, InteractionId, Priority, WriteState } from
  *        │  └─▶ lapsed | superseded          └─▶ unknown ─(asked the CRM)─▶ done | waiting | sent again | parked
  *        └── the CRM certainly did nothing with it (limit, refusal that passes) ──┘
  *
+ *     parked ─(the operator)─▶ waiting, or unknown where the CRM may have done it
+ *
  * `claimed` stands between `waiting` and `sent` for a writer that stores the claim apart from the request; this one
  * stores both at once, so a row is never seen in it.
  */
@@ -17,7 +19,7 @@ const NEXT: Readonly<Record<WriteState, readonly WriteState[]>> = {
   sent: ['done', 'waiting', 'unknown', 'parked'],
   unknown: ['done', 'waiting', 'sent', 'parked'],
   done: [],
-  parked: [],
+  parked: ['waiting', 'unknown'],
   superseded: [],
   lapsed: [],
 };

@@ -16,8 +16,10 @@ describe('a write', () => {
     expect(next).toEqual(['claimed', 'sent', 'parked', 'superseded', 'lapsed']);
   });
 
-  it('stays where it is once it has come to its end', () => {
-    for (const from of FINAL_WRITE_STATES) for (const to of WRITE_STATES) expect(mayGo(from, to)).toBe(false);
+  it('stays where it is once it has come to its end, but for the operator, who may take up what is parked', () => {
+    expect(WRITE_STATES.filter((state) => mayGo('parked', state))).toEqual(['waiting', 'unknown']);
+    for (const from of FINAL_WRITE_STATES.filter((state) => state !== 'parked'))
+      for (const to of WRITE_STATES) expect(mayGo(from, to)).toBe(false);
   });
 
   it('is done only by way of a grant', () => {

@@ -9,6 +9,7 @@ export interface EndedWrite {
   readonly traceparent: string | null;
   readonly reason_code: string;
   readonly reason_text: string;
+  readonly redriven: number;
 }
 
 /** Most late writes that one transaction looks for. */
@@ -33,7 +34,7 @@ export async function lapseWrites(tx: Tx, account: string, interactionIds: reado
             reason_text = 'its time had passed while it waited', final_at = clock_timestamp()
      WHERE account = $1 AND interaction_id = ANY($2::text[])
        AND state = 'waiting' AND not_after < extract(epoch FROM clock_timestamp()) * 1000
-     RETURNING command_id, interaction_id, kind, event_at, traceparent, reason_code, reason_text`,
+     RETURNING command_id, interaction_id, kind, event_at, traceparent, reason_code, reason_text, redriven`,
     [account, interactionIds],
   );
 }

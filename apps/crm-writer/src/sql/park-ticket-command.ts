@@ -11,7 +11,7 @@ export async function parkTicketCommand(
   return tx.query<EndedWrite>(
     `UPDATE write SET state = 'parked', reason_code = $3, reason_text = $4, final_at = clock_timestamp()
      WHERE account = $1 AND interaction_id = $2 AND kind = 'ensureTicket' AND state = 'waiting'
-     RETURNING command_id, interaction_id, kind, event_at, traceparent, reason_code, reason_text`,
+     RETURNING command_id, interaction_id, kind, event_at, traceparent, reason_code, reason_text, redriven`,
     [account, interactionId, reason.code, reason.text],
   );
 }

@@ -13,6 +13,7 @@ export interface SettledWrite {
   readonly grant_id: string | null;
   readonly reason_code: string | null;
   readonly reason_text: string | null;
+  readonly redriven: number;
   /** Commands that the call carried in all. */
   readonly merged_with: number;
 }
@@ -41,7 +42,7 @@ export async function settleWrites(tx: Tx, callId: string, effects: readonly Ite
        interaction_id text, state text, ticket_id bigint, attempts smallint, code text, reason text)
      WHERE write.call_id = $1 AND write.interaction_id = e.interaction_id AND write.state IN ('sent', 'unknown')
      RETURNING command_id, write.interaction_id, kind, event_at, traceparent, write.state, write.ticket_id, grant_id,
-               reason_code, reason_text,
+               reason_code, reason_text, redriven,
                (SELECT sum(cardinality(command_ids))::int FROM item WHERE item.call_id = $1) AS merged_with,
                event_rank, ordinal)
      SELECT * FROM settled

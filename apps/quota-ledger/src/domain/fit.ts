@@ -3,7 +3,9 @@ import { isCountedByKey, type KeyScope } from '#limits';
 import { type AccountBooks, counterOf, type HoldBook, holdsFor, type LimitBook, limitsFor } from './books.js';
 import { closedFor } from './closing.js';
 import type { Counter } from './counter.js';
+import { boundsAt, withheldFrom } from './foreign.js';
 import type { Span } from './grant.js';
+import { maxInForce } from './licence.js';
 import { capOf, guaranteeIn, mayHave, type ShareAsk, shareClearsAt, whyShort } from './share.js';
 
 /*
@@ -129,6 +131,7 @@ function fitWhole(books: AccountBooks, ask: Ask, book: LimitBook, at: At, fittin
   const { min } = fitting;
   stopWhereClosed(books, ask, book, at, fitting);
   const room = whole.room(at.span, min);
+  stopByOwnWord(ask, book, room.calls, at, fitting);
   const shareAsk = terms ? shareAskOf(ask) : null;
   const own = shareAsk ? mayHave(book, shareAsk, at.span, at.nowMs) : room.calls;
   const calls = Math.min(room.calls, own);
@@ -180,6 +183,16 @@ function stopWhereClosed(books: AccountBooks, { integration }: Ask, book: LimitB
   if (until > at.notBefore) fitting.stop(0, closedByCrm(name, until), null);
 }
 
+/** An integration that isn't trusted is held to what it was told itself was left; nobody else is. */
+function stopByOwnWord({ integration }: Ask, book: LimitBook, room: number, { nowMs }: At, fitting: Fitting): void {
+  const withheld = withheldFrom(book, integration, nowMs);
+  if (withheld === 0) return;
+  const { name, lengthMs, edgeMs } = book.limit;
+  const clearsAt = Math.min(boundsAt(book, nowMs).endsAt, nowMs + lengthMs) + edgeMs;
+  const block: Blocked = { limit: name, reason: 'limit_reached', clearsAt, maySooner: false };
+  fitting.stop(Math.max(0, room - withheld), block, null);
+}
+
 function closedByCrm(limit: string, clearsAt: number): Blocked {
   return { limit, reason: 'closed_by_crm', clearsAt, maySooner: false };
 }
@@ -229,9 +242,10 @@ function fitPlaces(books: AccountBooks, ask: Ask, book: HoldBook, at: At, fittin
 export function neverFits(books: AccountBooks, { integration, request }: Ask): string | null {
   const { min } = request.calls;
   for (const book of limitsFor(books, request.kind)) {
-    const { name, max, scope } = book.limit;
+    const { name, scope } = book.limit;
+    const max = maxInForce(book);
     const most = isCountedByKey(scope) ? mostOfOneKey(request, scope) : min;
-    if (most > max || most > capOf(book, integration)) return name;
+    if (most > max || most > capOf(book, integration, max)) return name;
   }
   for (const { limit } of holdsFor(books, request.kind)) if (min > limit.max) return limit.name;
   return null;

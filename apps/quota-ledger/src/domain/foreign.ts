@@ -112,7 +112,7 @@ const EVER: Bounds = { startsAt: 0, endsAt: Number.MAX_SAFE_INTEGER };
 const LEAVING_STEPS = 240;
 /** A longer window keeps no more than this part of itself free for others. */
 const MOST_KEPT_PART_OF_LONG = 0.5;
-/** In the last part of a window what is kept free is given up, but for this many times the pace it was kept for. */
+/** What is kept free is given up for the part of a window that is over and seen, but for so many times the pace it was kept for. */
 const RELEASED_PART = 0.1;
 const RELEASED_PACE = 2;
 
@@ -281,16 +281,17 @@ export function foreignAt(book: LimitBook, at: number): Interval {
 /** Calls that an untrusted integration may not have in the window of an instant, by its own word, beyond what nobody may. */
 export function withheldFrom(book: LimitBook, integration: IntegrationName, at: number): number {
   const window = book.foreign.untrusted[integration];
+  if (!window) return 0;
   const { startsAt } = boundsAt(book, at);
-  if (window?.startsAt !== startsAt) return 0;
+  if (window.startsAt !== startsAt) return 0;
   const common = book.foreign.windows.findLast((one) => one.startsAt === startsAt);
   return Math.max(0, window.charged - (common?.charged ?? 0));
 }
 
 /**
  * How many calls a window keeps free for others, beyond those charged to it already. The account's shortest window keeps
- * what is configured or was learned, in its last tenth only as much as others may still use at twice that pace, so that
- * nothing is idle at its end; a longer one what is configured, or seen on average, for the time left, at most half of it.
+ * what is configured or was learned; once others' calls are known until its last tenth, only as much as they may still make
+ * at twice that pace, so that nothing is idle at its end; a longer one what is configured, or seen on average, for the time left, at most half of it.
  */
 export function headroomFor(
   book: Pick<LimitBook, 'limit' | 'whole' | 'licence'>,
@@ -313,9 +314,9 @@ export function headroomFor(
         : Math.min(Math.ceil((foreignPerMinute * lengthMs) / minuteMs), max - 1);
     // What the CRM allows beyond our own maximum is others' to use first.
     const more = Math.max(0, kept - Math.max(0, (book.licence.told ?? max) - max) - charged);
-    return left < lengthMs * RELEASED_PART
-      ? Math.min(more, Math.floor((RELEASED_PACE * kept * left) / lengthMs))
-      : more;
+    const unseenMs = rolling ? lengthMs : window.endsAt - seenTo(shortest.foreign, window.startsAt);
+    if (unseenMs >= lengthMs * RELEASED_PART) return more;
+    return Math.min(more, Math.floor((RELEASED_PACE * kept * unseenMs) / lengthMs));
   }
   const kept =
     foreignPerMinute === 'auto'
@@ -323,6 +324,12 @@ export function headroomFor(
       : Math.ceil((foreignPerMinute * left) / minuteMs);
   const more = rolling ? Math.max(0, kept - charged) : kept;
   return Math.min(more, Math.floor(max * MOST_KEPT_PART_OF_LONG));
+}
+
+/** Until when others' calls in a window are known. */
+function seenTo({ windows }: ForeignBook, startsAt: number): number {
+  const newest = windows.findLast((window) => window.startsAt === startsAt)?.readings.at(-1);
+  return Math.max(startsAt, newest?.from ?? startsAt);
 }
 
 /**

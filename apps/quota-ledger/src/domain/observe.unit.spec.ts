@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ObserveRequest } from '#contracts';
 import type { AccountBooks } from './books.js';
-import { ask, demoBooks, granted, MINUTE_START, refused } from './demo-books.fixture.spec.js';
+import { ask, askFor, demoBooks, granted, MINUTE_START, refused } from './demo-books.fixture.spec.js';
 import { applyClosing, closedFor } from './closing.js';
 import { applyForeign, foreignAt, withheldFrom } from './foreign.js';
 import { LedgerChanges } from './ledger-changes.js';
@@ -108,7 +108,9 @@ describe('observe', () => {
     expect(closedFor(books, 'ccai', 'minute', '')).toBe(0);
     expect(withheldFrom(minuteOf(books), 'reporting', NOW)).toBe(200);
     expect(withheldFrom(minuteOf(books), 'ccai', NOW)).toBe(0);
-    granted(ask(books, NOW + 1, { calls: { min: 200, max: 200 } }));
+    books.closedForOne.clear();
+    refused(askFor(books, 'reporting', NOW + 1));
+    granted(ask(books, NOW + 1, { calls: { min: 180, max: 180 } }));
     expect([changes.closings, changes.licences, changes.foreign]).toEqual([[], [], []]);
     expect([...changes.minutes.values()]).toMatchObject([{ integration: 'reporting', used: 0, crmRefused: 1 }]);
   });

@@ -135,7 +135,7 @@ class Walk implements Turn {
   readonly stopped = new Map<LimitBook | HoldBook, { readonly by: Set<string>; clearsAt: number }>();
   private line: Line | null = null;
   private tried = new Map<Flow, Tried>();
-  /** Room of each limit when this line was first tried on it. */
+  /** Most room that each limit was seen to have in this line. */
   private rooms = new Map<LimitBook | HoldBook, number>();
   private flow: Flow | null = null;
 
@@ -183,6 +183,7 @@ class Walk implements Turn {
     // Calls of a kind draw on the same limits, so only another ticket's or user's may fit where this one's didn't.
     const mayFit = short.length === 0 && waiter.request.keys !== undefined && blocked.reason !== 'cap_reached';
     tried.set(kind, mayFit ? (tried.get(kind) ?? 0) + 1 : NEVER);
+    waiter.stoppedByOwn = short.length === 0;
     for (const book of short) {
       const stop = this.stopped.get(book);
       if (stop) stop.by.add(flow.integration);
@@ -198,16 +199,18 @@ class Walk implements Turn {
     const own = weightOf(this.books, flow.integration);
     let all = own;
     for (const other of line.flows.values())
-      if (other !== flow && other.requests > 0 && drawsOn(other, book)) all += weightOf(this.books, other.integration);
+      if (other !== flow && other.requests > 0 && wantsOf(other, book)) all += weightOf(this.books, other.integration);
     if (all === own) return room;
-    const before = this.rooms.get(book);
-    if (before === undefined) this.rooms.set(book, room);
-    return Math.floor(((before ?? room) * own) / all);
+    // A window that begins soon may have more room than the one that is asked first.
+    const most = Math.max(this.rooms.get(book) ?? 0, room);
+    this.rooms.set(book, most);
+    return Math.floor((most * own) / all);
   };
 }
 
-function drawsOn(flow: Flow, book: LimitBook | HoldBook): boolean {
-  for (const kind of flow.byKind.keys()) if (draws(book.limit, kind)) return true;
+/** Could the next requests of a flow use room of a limit? Not where something of their own stopped them last. */
+function wantsOf(flow: Flow, book: LimitBook | HoldBook): boolean {
+  for (const [kind, queue] of flow.byKind) if (!queue[0]!.stoppedByOwn && draws(book.limit, kind)) return true;
   return false;
 }
 

@@ -25,7 +25,11 @@ import type { Grant, Span } from './grant.js';
  * its calls free for ever.
  */
 
-/** The part of a window at the end of which nothing is kept for anybody: the edge, but no more than this. */
+/**
+ * At the end of a window nothing is kept for anybody any more: for so many edges, so that what was kept can go before the
+ * last one, in which calls count in the next window too; but for no more than this part of the window.
+ */
+const TAIL_EDGES = 2;
 const MOST_TAIL_PART = 1 / 20;
 const BACKLOG_BEGINS_WITH = 0.05;
 const BACKLOG_HAS_ALL_AT = 0.9;
@@ -109,8 +113,10 @@ function shareRoom(book: LimitBook, window: WindowCount, asker: Asker, atMs: num
     priority === 'backlog' && book.terms!.spreadsBacklog
       ? spreadRoom(window, free - keptForOthers - keptForLive, left)
       : Number.MAX_SAFE_INTEGER;
-  const cap = book.terms!.caps.size === 0 ? max : capOf(book, integration, max);
-  return { free, keptForOthers, keptForLive, spread, cap: cap - callsIn(window, integration) };
+  const cap = book.terms!.caps.has(integration)
+    ? capOf(book, integration, max) - callsIn(window, integration)
+    : Number.MAX_SAFE_INTEGER;
+  return { free, keptForOthers, keptForLive, spread, cap };
 }
 
 /** How many calls that is. */
@@ -264,7 +270,7 @@ export function leftOf(
 ): number {
   const lengthMs = endsAt - startsAt;
   if (atMs <= startsAt) return 1;
-  return atMs >= endsAt - Math.min(edgeMs, lengthMs * MOST_TAIL_PART) ? 0 : (endsAt - atMs) / lengthMs;
+  return atMs >= endsAt - Math.min(edgeMs * TAIL_EDGES, lengthMs * MOST_TAIL_PART) ? 0 : (endsAt - atMs) / lengthMs;
 }
 
 /** What of a window is for those who ask: its maximum less the calls of others, seen and expected. */

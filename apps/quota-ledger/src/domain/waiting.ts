@@ -21,6 +21,8 @@ export interface Waiter {
   readonly deadline: number;
   /** What was in its way when it was last tried. */
   blocked: Blocked | null;
+  /** It was something that nobody else's waiting would help: its cap, its ticket, a pause. */
+  stoppedByOwn: boolean;
 }
 
 /** What waits of one integration with one priority. Kinds apart, as calls of a kind draw on the same limits. */
@@ -72,7 +74,14 @@ export function enqueue(
   deadline: number,
 ): Waiter {
   waiting.arrived += 1;
-  const waiter: Waiter = { integration, request, number: waiting.arrived, deadline, blocked: null };
+  const waiter: Waiter = {
+    integration,
+    request,
+    number: waiting.arrived,
+    deadline,
+    blocked: null,
+    stoppedByOwn: false,
+  };
   const line = lineOf(waiting, request.priority);
   let flow = line.flows.get(integration);
   if (!flow) {

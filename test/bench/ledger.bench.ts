@@ -50,13 +50,13 @@ const FULL: Plan = {
 };
 const QUICK: Plan = {
   rounds: 3,
-  echoMs: 400,
-  ledgerMs: 700,
+  echoMs: 300,
+  ledgerMs: 600,
   warmUpMs: 2_000,
   limiterAtOnce: [1, 8, 32],
   limiterMs: 500,
   commitsMs: 300,
-  tightWindows: 4,
+  tightWindows: 3,
 };
 
 interface Wanted {

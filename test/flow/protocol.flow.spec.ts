@@ -1,10 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { NatsConnection } from '@nats-io/transport-node';
+import Ajv from 'ajv';
+import addFormats from 'ajv-formats';
 import { request } from 'undici';
+import { parse } from 'yaml';
 import { randomId, systemClock } from '#clock';
 import { CALL_KINDS, type UsageAnswer } from '#contracts';
 import { type App, type Stack, startStack } from '#embedded';
@@ -76,7 +79,7 @@ describe('an integration that asks for quota', () => {
       },
       body: JSON.stringify(body),
     });
-    return { status: statusCode, body: (await answer.json()) as Record<string, unknown> };
+    return { status: statusCode, body: described((await answer.json()) as Record<string, unknown>) };
   }
 
   async function usedSoFar(): Promise<number> {
@@ -189,6 +192,20 @@ describe('an integration that asks for quota', () => {
     await stack.service('quota-ledger').restart();
   }, 60_000);
 });
+
+const { components } = parse(readFileSync(join(ROOT, 'docs/protocol.asyncapi.yaml'), 'utf8')) as { components: object };
+const ajv = new Ajv.default({ strict: false });
+addFormats.default(ajv);
+ajv.addSchema({ $id: 'protocol', components });
+
+/** An answer, having found it to be as its description says. */
+function described(body: Record<string, unknown>): Record<string, unknown> {
+  const answer = String(body['answer']);
+  const validate = ajv.getSchema(`protocol#/components/schemas/${answer[0]!.toUpperCase()}${answer.slice(1)}`)!;
+  void validate(body);
+  expect([answer, validate.errors ?? []]).toEqual([answer, []]);
+  return body;
+}
 
 function python(natsUrl: string, password: string) {
   const args = [join(ROOT, 'examples/quota_client.py'), natsUrl, 'demo.reporting', password];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { effectOfItem, effectOfResolution, effectOfVerdict, type EffectInput } from './effect.js';
+import { effectOfItem, effectOfResolution, effectOfSubmission, effectOfVerdict, type EffectInput } from './effect.js';
 
 const input: EffectInput = { commands: 1, attempts: 2, own: true, timeScale: 10, random: 0, underWayForMs: 700 };
 
@@ -55,5 +55,51 @@ describe('what becomes of a write', () => {
       effect: 'parked',
     });
     expect(effectOfResolution({ resolution: 'sendSame' }, input)).toBeNull();
+  });
+});
+
+describe('what becomes of the items of a job that failed as a whole', () => {
+  const many = { ...input, items: 40 };
+  const half = { effect: 'waiting', inMs: 0, attempts: 2, solo: false, mostInJob: 20 };
+
+  it.each(['crm_invalid', 'crm_too_large', 'crm_bad_request', 'crm_too_many_values'])(
+    'is two halves where content is to blame (%s), at no attempt of their own',
+    (code) => {
+      expect(effectOfSubmission({ verdict: 'park', code, text: 't' }, many)).toEqual({ ...half, code });
+      expect(effectOfSubmission({ verdict: 'park', code, text: 't' }, { ...many, items: 1 })).toMatchObject({
+        mostInJob: 1,
+      });
+    },
+  );
+
+  it('is heard singly by each where it is another refusal', () => {
+    const forbidden = { verdict: 'park', code: 'crm_forbidden', text: 't' } as const;
+    expect(effectOfSubmission(forbidden, many)).toMatchObject({
+      effect: 'waiting',
+      attempts: 3,
+      code: 'crm_forbidden',
+    });
+    expect(effectOfSubmission(forbidden, many)).not.toHaveProperty('mostInJob');
+  });
+
+  it('is two halves where none of it is at the CRM, unless the CRM failed for everybody', () => {
+    const absent = { resolution: 'planAgain' } as const;
+    expect(effectOfResolution(absent, many)).toEqual({ ...half, code: 'not_at_the_crm' });
+    expect(effectOfResolution(absent, { ...many, own: false })).not.toHaveProperty('mostInJob');
+    expect(effectOfResolution(absent, { ...many, items: 1 })).toMatchObject({ attempts: 3 });
+  });
+
+  it('waits for a limit, or for an answer, as a whole', () => {
+    const limit = { verdict: 'waitForLimit', limit: 'jobs', name: 'inflight-jobs', waitMs: null } as const;
+    expect(effectOfSubmission(limit, many)).toEqual({ ...half, code: 'limit_jobs', mostInJob: undefined });
+    expect(effectOfSubmission({ verdict: 'unknown', waitMs: null, code: 'http_500' }, many)).toMatchObject({
+      effect: 'unknown',
+      askInMs: 700,
+      own: true,
+    });
+  });
+
+  it('is one going on alone where it alone failed in a job that got through', () => {
+    expect(effectOfItem({ verdict: 'again', code: 'job_item_failed' }, many)).toMatchObject({ attempts: 3 });
   });
 });

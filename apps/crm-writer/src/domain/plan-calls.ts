@@ -133,7 +133,10 @@ function planItem(
   const contact = contactOf(ensure.contact);
   if (contact.standing === 'busy') return { because: 'contactBusy' };
   if (contact.standing === 'refused') return { because: 'contactRefused' };
-  for (const key of keys) taken.add(key);
+  // One contact may be known under several keys: what counts for the CRM is the requester.
+  const requester = contact.standing === 'known' ? requesterKey(contact.userId) : null;
+  if (requester !== null && taken.has(requester)) return { because: 'contactBusy' };
+  for (const key of requester === null ? keys : [...keys, requester]) taken.add(key);
   if (contact.standing === 'step')
     return {
       step: contact.step,
@@ -148,6 +151,11 @@ function planItem(
 /** Under which key a ticket counts as taken. */
 export function ticketKey(ticketId: number): string {
   return `ticket:${ticketId}`;
+}
+
+/** Under which key a requester counts as taken while a ticket is being made for them. */
+export function requesterKey(userId: number): string {
+  return `requester:${userId}`;
 }
 
 /** Under which keys a contact counts as taken while its ticket, or it itself, is being made. */

@@ -64,6 +64,31 @@ describe('planning calls', () => {
     ]);
   });
 
+  it('keeps the halves of what failed as a whole among themselves, and takes the last one out', () => {
+    const waiting = [
+      ...Array.from({ length: 4 }, (_, i) => interaction(`half${i}`, { since: i, mostInJob: 2 })),
+      ...Array.from({ length: 3 }, (_, i) => interaction(`new${i}`, { since: 10 + i })),
+      interaction('last', { since: 99, mostInJob: 1 }),
+    ];
+    const plan = planCalls(waiting, { ...options, creates: 'batch', fewestPerJob: 1 });
+    expect(ids(plan.calls)).toEqual([
+      'tickets.create_many half0,half1',
+      'tickets.create_many half2,half3',
+      'tickets.create_many new0,new1,new2',
+      'tickets.create last',
+    ]);
+  });
+
+  it('makes one ticket at a time for one requester, by whatever key they are known', () => {
+    const of = (phone: string) => ({ subject: 's', mode: 'new' as const, contact: { ...NOBODY, phone } });
+    const waiting = [interaction('a', { ensure: of('+1') }), interaction('b', { since: 1, ensure: of('+2') })];
+    const known = { ...options, contactOf: () => ({ standing: 'known' as const, userId: 5 }) };
+    const plan = planCalls(waiting, known);
+    expect(ids(plan.calls)).toEqual(['tickets.create a']);
+    expect(plan.held).toEqual([{ interactionId: 'b', because: 'contactBusy' }]);
+    expect(planCalls(waiting, { ...known, taken: new Set(['requester:5']) }).calls).toEqual([]);
+  });
+
   it('keeps a ticket out of two calls, and what failed out of a job', () => {
     const waiting = [
       interaction('a', { ticketId: 7 }),

@@ -1,5 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import {
+  askTogether,
+  EXPORT_LAG_MS,
+  exportFromSeconds,
+  isUntouchedSince,
+  jobOfTickets,
   jobsSettled,
   KEY_KEPT_MS,
   MAX_ASKS_PER_ITEM,
@@ -10,6 +15,8 @@ import {
   suspectJobs,
   ticketsToShow,
   type UnknownItem,
+  WORTH_A_LOOK,
+  WORTH_AN_EXPORT,
 } from './resolve-unknown.js';
 
 const creation: UnknownItem = {
@@ -153,5 +160,76 @@ describe('the list of jobs', () => {
 
   it('doesn’t decide while one that could be it is not told of', () => {
     expect(jobsSettled([job('z', 'completed')], ['a'], new Set())).toBe(false);
+  });
+});
+
+describe('what isn’t there while a job may still bring it', () => {
+  const stuck = { resolution: 'park', code: 'job_stuck' };
+
+  it('is parked, never sent again on a hope', () => {
+    expect(resolveByTickets({ ...creation, mayStillRun: true }, single, [])).toMatchObject(stuck);
+    expect(resolveByAudits({ ...change, mayStillRun: true }, { marks: [], next: null })).toMatchObject(stuck);
+    expect(questionFor({ ...change, hasComment: false, mayStillRun: true })).toMatchObject({ so: stuck });
+  });
+
+  it('is done where it is there all the same', () => {
+    const found = [{ id: 9, externalId: 'ccai-call-1' }];
+    expect(resolveByTickets({ ...creation, mayStillRun: true }, single, found)).toMatchObject({ resolution: 'done' });
+  });
+});
+
+describe('asking for many at once', () => {
+  const aged = { firstSentAgoMs: 90_000, quietForMs: EXPORT_LAG_MS };
+  const many = (count: number, of: object) => Array.from({ length: count }, () => ({ ...creation, ...aged, ...of }));
+
+  it('is worth while from a number on', () => {
+    expect(askTogether(many(WORTH_AN_EXPORT, {}), 1).byExport).toHaveLength(WORTH_AN_EXPORT);
+    expect(askTogether(many(WORTH_AN_EXPORT - 1, {}), 1).byExport).toEqual([]);
+    expect(askTogether(many(WORTH_A_LOOK, { ticketId: 7 }), 1).byLook).toHaveLength(WORTH_A_LOOK);
+    expect(askTogether(many(WORTH_A_LOOK - 1, { ticketId: 7 }), 1).byLook).toEqual([]);
+    expect(askTogether(many(500, { ticketId: 7 }), 1).byLook).toHaveLength(100);
+  });
+
+  it.each([
+    ['what was asked for already', { asks: 1 }],
+    ['what a job may still bring', { mayStillRun: true }],
+    ['what the export may not tell of yet', { quietForMs: EXPORT_LAG_MS - 1 }],
+    ['what was sent so long ago that too much has changed since', { firstSentAgoMs: 3 * 3_600_000 }],
+  ])('leaves out %s', (_name, of) => {
+    expect(askTogether(many(50, of), 1).byExport).toEqual([]);
+  });
+
+  it('counts in the CRM’s time', () => {
+    expect(askTogether(many(50, { quietForMs: EXPORT_LAG_MS / 10, firstSentAgoMs: 9_000 }), 10).byExport).toHaveLength(
+      50,
+    );
+  });
+
+  it('begins its export before anything could have been made', () => {
+    expect(exportFromSeconds(1_000_000)).toBe(925);
+    expect(exportFromSeconds(5)).toBe(0);
+  });
+
+  it('takes a ticket for untouched only where its last change is older than any difference of clocks', () => {
+    expect(isUntouchedSince(89_999, 100_000)).toBe(true);
+    expect(isUntouchedSince(90_000, 100_000)).toBe(false);
+    expect(isUntouchedSince(null, 100_000)).toBe(false);
+    expect(isUntouchedSince(1, NaN)).toBe(false);
+  });
+
+  it('takes for a hint only the one finished job of exactly these tickets', () => {
+    const job = (id: string, ids: unknown[], status = 'completed') => ({
+      id,
+      status,
+      jobType: null,
+      total: null,
+      results: ids.map((ticketId) => ({ id: ticketId })),
+    });
+    const none = new Set<string>();
+    expect(jobOfTickets([job('a', [2, 1]), job('b', [1, 2, 3])], none, [1, 2])?.id).toBe('a');
+    expect(jobOfTickets([job('a', [2, 1]), job('b', [1, 2])], none, [1, 2])).toBeNull();
+    expect(jobOfTickets([job('a', [1, 2])], new Set(['a']), [1, 2])).toBeNull();
+    expect(jobOfTickets([job('a', [1, 2], 'working')], none, [1, 2])).toBeNull();
+    expect(jobOfTickets([job('a', [1, 1]), job('b', [1]), job('c', [1, null])], none, [1, 2])).toBeNull();
   });
 });

@@ -1,6 +1,6 @@
-import type { AcquireAnswer, AcquireRequest, Granted, IntegrationName, Rejected } from '#contracts';
+import type { AcquireAnswer, AcquireRequest, Granted, IntegrationName, Refused, Rejected } from '#contracts';
 import { type AccountBooks, requestKey } from './books.js';
-import { type Ask, type Blocked, fit, MAX_CALLS_PER_GRANT, neverFits } from './fit.js';
+import { type Ask, type Blocked, fit, type Fit, MAX_CALLS_PER_GRANT, neverFits } from './fit.js';
 import { giveGrant, grantedAnswer, type GrantMoment, refusedAnswer } from './give-grant.js';
 import type { Grant } from './grant.js';
 import type { LedgerChanges } from './ledger-changes.js';
@@ -37,22 +37,32 @@ export function acquire(
   const problem = cannot(books, ask);
   if (problem) return problem;
   if (books.config.quota.mode === 'shadow') return grantAnyway(books, ask, moment, changes);
-  return books.waiting.byRequest.size > 0
-    ? takeTurn(books, ask, moment, changes)
-    : decideAlone(books, ask, moment, changes);
+  const fitting = fit(books, ask, moment.nowMs);
+  // What doesn't fit by itself doesn't fit once those before it are served either.
+  if (fitting.blocked) return waitOrRefuse(books, ask, { ...fitting, blocked: fitting.blocked }, moment.nowMs);
+  if (books.waiting.byRequest.size > 0) return takeTurn(books, ask, moment, changes);
+  return giveGrant(books, ask, fitting, moment, changes);
 }
 
-/** Nobody waits: it fits or not. */
-function decideAlone(books: AccountBooks, ask: Ask, moment: Moment, changes: LedgerChanges): AcquireAnswer | 'waits' {
+type Misfit = Pick<Fit, 'short'> & { readonly blocked: Blocked };
+
+function waitOrRefuse(books: AccountBooks, ask: Ask, { blocked, short }: Misfit, nowMs: number): Refused | 'waits' {
   const { integration, request } = ask;
-  const fitting = fit(books, ask, moment.nowMs);
-  if (!fitting.blocked) return giveGrant(books, ask, fitting, moment, changes);
-  if (request.waitMs <= 0) return refusedAnswer(books, fitting.blocked, moment.nowMs, 0);
-  enqueue(books.waiting, integration, request, moment.nowMs + request.waitMs).blocked = fitting.blocked;
-  // The first to wait: when it may be served isn't known until all are looked at.
-  books.waiting.wakeAt = moment.nowMs;
-  return 'waits';
+  const { waiting } = books;
+  if (request.waitMs > 0 && waiting.byRequest.size < MAX_WAITING_REQUESTS) {
+    const waiter = enqueue(waiting, integration, request, nowMs + request.waitMs);
+    waiter.blocked = blocked;
+    waiter.stoppedByOwn = short.length === 0;
+    // When it may be served isn't known until all are looked at.
+    waiting.wakeAt = nowMs;
+    return 'waits';
+  }
+  const before = waiting.byRequest.size === 0 ? 0 : callsBefore(books, { request, number: NEXT }, blocked.limit);
+  return refusedAnswer(books, blocked, nowMs, before);
 }
+
+/** As the number of a request: behind all that wait. */
+const NEXT = Number.MAX_SAFE_INTEGER;
 
 /** Others wait: it stands in line with them, and those before it are served first. */
 function takeTurn(books: AccountBooks, ask: Ask, moment: Moment, changes: LedgerChanges): AcquireAnswer | 'waits' {

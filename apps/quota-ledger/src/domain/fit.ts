@@ -84,12 +84,12 @@ function fitAt(books: AccountBooks, ask: Ask, when: When, turn: Turn | null): Fi
   const { account, integrations } = books.paused;
   if (account || integrations.has(integration))
     fitting.stop(0, { limit: '', reason: 'paused', clearsAt: Number.MAX_SAFE_INTEGER, maySooner: true }, null);
-  const span = spanFrom(books, when.notBefore);
+  const at: At = { nowMs: when.nowMs, notBefore: when.notBefore, span: spanFrom(books, when.notBefore), turn };
   for (const book of limitsFor(books, request.kind)) {
-    if (!isCountedByKey(book.limit.scope)) fitWhole(books, ask, book, { ...when, span, turn }, fitting);
-    else if (request.keys) fitKeys(books, ask, book, book.limit.scope, { ...when, span, turn }, fitting);
+    if (!isCountedByKey(book.limit.scope)) fitWhole(books, ask, book, at, fitting);
+    else if (request.keys) fitKeys(books, ask, book, book.limit.scope, at, fitting);
   }
-  for (const book of holdsFor(books, request.kind)) fitPlaces(books, ask, book, { ...when, span, turn }, fitting);
+  for (const book of holdsFor(books, request.kind)) fitPlaces(books, ask, book, at, fitting);
   return fitting.result(when.notBefore);
 }
 

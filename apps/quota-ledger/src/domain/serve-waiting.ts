@@ -72,7 +72,7 @@ export function serve(
 }
 
 /** How many calls wait before a request: of higher priorities, and of its own those that came earlier. */
-export function callsBefore(books: AccountBooks, waiter: Waiter, limit: string): number {
+export function callsBefore(books: AccountBooks, waiter: Pick<Waiter, 'request' | 'number'>, limit: string): number {
   const line = lineOf(books.waiting, waiter.request.priority);
   const book =
     books.limits.find((one) => one.limit.name === limit) ?? books.holds.find((one) => one.limit.name === limit);

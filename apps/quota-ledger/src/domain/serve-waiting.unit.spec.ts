@@ -10,6 +10,7 @@ import { hold } from './hold.js';
 import { LedgerChanges } from './ledger-changes.js';
 import { release } from './release.js';
 import { nextWakeAt, serveWaiting } from './serve-waiting.js';
+import { settle } from './settle.js';
 import { standings } from './standing.js';
 
 const MIDDLE = MINUTE_START + 30_000;
@@ -97,6 +98,20 @@ describe('a request that may wait', () => {
     });
     granted(askFor(books, 'reporting', MIDDLE, { kind: 'tickets.create' }));
     granted(askFor(books, 'reporting', MIDDLE, { kind: 'tickets.update', priority: 'live' }));
+  });
+
+  it('gets room that comes free call by call, however often others ask for a single one', () => {
+    const books = booksOf([{ max: 12 }]);
+    const had = Array.from({ length: 12 }, () => granted(askFor(books, 'reporting', MIDDLE)).grantId);
+    expect(askFor(books, 'ccai', MIDDLE, waiting('large', { calls: { min: 6, max: 6 } }))).toBe('waits');
+    const served = had.slice(0, 6).flatMap((grantId, index) => {
+      const request = { requestId: `s${index}`, grantId, used: [], returned: 1 };
+      const moment = { nowMs: MIDDLE, heldMs: 0 };
+      settle(books, 'reporting', books.open.get(grantId)!, request, moment, new LedgerChanges());
+      if (index < 5) expect(refused(askFor(books, 'reporting', MIDDLE)).reason).toBe('others_wait');
+      return serve(books, MIDDLE);
+    });
+    expect(served).toEqual(['large granted']);
   });
 
   it('keeps nobody where it is stopped by its own cap or its own ticket', () => {

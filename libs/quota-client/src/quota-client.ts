@@ -4,8 +4,6 @@ import {
   type AccountName,
   type AcquireAnswer,
   type AcquireRequest,
-  type CallKey,
-  type CallKind,
   type CancelAnswer,
   type CancelRequest,
   type ForecastAnswer,
@@ -15,22 +13,22 @@ import {
   type IntegrationName,
   type ObserveAnswer,
   type ObserveRequest,
-  type Priority,
   type QuotaVerb,
-  type Refused,
   type Rejected,
   type ReleaseAnswer,
   type ReleaseRequest,
   type SettleAnswer,
   type SettleRequest,
   subjects,
-  type Unavailable,
   type UsageAnswer,
   type UsageRequest,
 } from '#contracts';
 import { HeldGrant } from './held-grant.js';
 import { natsTransport, type QuotaTransport } from './quota-transport.js';
+import { agoMs, tellingHeaders, usedCallOf } from './tell.js';
+import { isRecord, isUndecided, toldWaitMs } from './undecided.js';
 import { type CallsWanted, type GrantedCall, type Ran, withCalls } from './with-calls.js';
+import type { Acquired, Heard, SeenAnswer, Settlement, Wanted, Withdrawn } from './words.js';
 
 /** Who asks, over what, and by which clock. */
 export interface QuotaClientOptions {
@@ -69,72 +67,6 @@ const PATIENCE: Patience = {
 };
 /** When to ask again after silence, where the ledger named no time. */
 const SILENT_RETRY_MS = 1_000;
-/** Codes by which a ledger said that nothing is decided before it knew the answer `unavailable`. */
-const UNDECIDED_CODES: readonly unknown[] = ['unavailable', 'overloaded', 'internal_error'];
-/** Headers that tell of limits; others may be long and are nobody's business. */
-const TELLING_HEADERS = /rate-?limit|^retry-after$|^date$/;
-
-/** The ledger can't be reached, or can't decide at the moment: no grant, no call. Ask again then, with the same requestId. */
-export interface Silent {
-  readonly answer: 'silent';
-  readonly retryInMs: number;
-}
-/** The caller's signal ended the wait; what was granted meanwhile is returned. */
-export interface Withdrawn {
-  readonly answer: 'withdrawn';
-}
-export type Acquired =
-  { readonly answer: 'granted'; readonly grant: HeldGrant } | Refused | Rejected | Silent | Withdrawn;
-
-/** An answer of the protocol; where there is none, after all tries, `silent`. */
-export type Heard<A extends { readonly answer: string }> = Exclude<A, Unavailable> | Silent;
-
-export interface Wanted {
-  /** Names the request: the same one gets the same grant again. Left out = a new one. */
-  readonly requestId?: string;
-  readonly kind: CallKind;
-  /** One entry per call of `calls.max`, where calls touch a ticket or a user. */
-  readonly keys?: readonly CallKey[];
-  /** Default: one. */
-  readonly calls?: { readonly min: number; readonly max: number };
-  /** Default `normal`. */
-  readonly priority?: Priority;
-  /** How long it may wait in the ledger for its turn, ms. Default 0: answered at once. */
-  readonly waitMs?: number;
-  /** Ends the wait: the ledger is told, and what it has granted meanwhile is returned. */
-  readonly signal?: AbortSignal;
-}
-
-/** A call that was made, or may have been. Instants of the monotonic clock. */
-export interface CallMade {
-  /** Which of the grant's calls, from 0; left out = the next one open. */
-  readonly call?: number;
-  /** Not later than its first byte left. */
-  readonly sentAtMonoMs: number;
-  /** Not earlier than its answer arrived; null = none did. */
-  readonly answeredAtMonoMs: number | null;
-}
-
-/** What became of a grant's calls. */
-export interface Settlement {
-  readonly used?: readonly CallMade[];
-  /** How many calls were not and will not be made. */
-  readonly returned?: number;
-  /** Names this settle: the same one takes effect once. Left out = a new one. */
-  readonly requestId?: string;
-}
-
-/** What the CRM said in answer to a call. */
-export interface SeenAnswer {
-  readonly grantId: string | null;
-  readonly kind: CallKind;
-  readonly status: number;
-  /** As they came; only those that tell of limits are passed on. */
-  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
-  /** The beginning of a refusal's body. */
-  readonly refusal?: string | null;
-  readonly answeredAtMonoMs: number;
-}
 
 /**
  * One integration's side of the quota protocol (docs/protocol.md), with all that is easy to get wrong: durations become
@@ -363,47 +295,6 @@ const UNREADABLE: Rejected = {
 
 function notPermitted(message: string): Rejected {
   return { answer: 'rejected', code: 'not_permitted', message };
-}
-
-/** Rounded away from the instants on both sides: the call lies within what is told. */
-function usedCallOf(
-  { call, sentAtMonoMs, answeredAtMonoMs }: CallMade,
-  nowMonoMs: number,
-): SettleRequest['used'][number] {
-  return {
-    ...(call === undefined ? {} : { call }),
-    sentAgoMs: Math.ceil(agoMs(nowMonoMs, sentAtMonoMs)),
-    answeredAgoMs: answeredAtMonoMs === null ? null : Math.floor(agoMs(nowMonoMs, answeredAtMonoMs)),
-  };
-}
-
-function agoMs(nowMonoMs: number, thenMonoMs: number): number {
-  return Math.max(0, nowMonoMs - thenMonoMs);
-}
-
-function tellingHeaders(headers: SeenAnswer['headers']): Record<string, string> {
-  const told: Record<string, string> = {};
-  for (const [name, value] of Object.entries(headers)) {
-    const lower = name.toLowerCase();
-    if (value !== undefined && TELLING_HEADERS.test(lower))
-      told[lower] = typeof value === 'string' ? value : value.join(', ');
-  }
-  return told;
-}
-
-/** Did the ledger say that nothing is decided, or that it can't tell? The same request is to be sent again. */
-function isUndecided(answer: unknown): boolean {
-  if (!isRecord(answer)) return false;
-  if (answer['answer'] === 'unavailable') return true;
-  return answer['answer'] === 'rejected' && UNDECIDED_CODES.includes(answer['code']);
-}
-
-function toldWaitMs(answer: unknown): number | null {
-  return isRecord(answer) && typeof answer['retryInMs'] === 'number' ? Math.max(0, answer['retryInMs']) : null;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
 }
 
 function abortOf(signal: AbortSignal): { readonly happened: Promise<'aborted'>; forget(): void } {

@@ -1,7 +1,8 @@
 import type { Clock, NewId } from '#clock';
 import type { CallKind, SettleAnswer } from '#contracts';
 import type { HeldGrant } from './held-grant.js';
-import type { Acquired, CallMade, Heard, QuotaClient, SeenAnswer, Wanted } from './quota-client.js';
+import type { QuotaClient } from './quota-client.js';
+import type { Acquired, CallMade, Heard, SeenAnswer, Wanted } from './words.js';
 
 /** What `withCalls` is to acquire, and how the calls are to be made. */
 export interface CallsWanted extends Wanted {

@@ -1052,13 +1052,13 @@ function settleWrites(call: CallRow, { index, effect }: ItemEffectAt): WriteRow[
   );
   const state: WriteState = effect.effect === 'followUp' ? 'waiting' : effect.effect;
   for (const write of settled) {
-    const code = 'code' in effect ? effect.code : null;
+    const said = 'code' in effect ? effect.code : null;
     change(write, {
       state,
       ...(state === 'waiting' ? { grantId: null, callId: null } : {}),
       ...(effect.effect === 'done' ? { ticketId: effect.ticketId } : {}),
       ...(effect.effect === 'waiting' ? { attempts: effect.attempts } : {}),
-      reason: code === null ? null : { code, text: effect.effect === 'parked' ? effect.text : '' },
+      reason: said === null ? null : { code: said, text: effect.effect === 'parked' ? effect.text : '' },
     });
   }
   return settled;

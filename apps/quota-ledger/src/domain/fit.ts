@@ -156,7 +156,8 @@ function shareAskOf({ integration, request }: Ask): ShareAsk {
 
 /** What of its share is in the way; `full` where the limit is as well. */
 function shareBlock(book: LimitBook, ask: ShareAsk, { span, nowMs }: At, full: Blocked | null): Blocked {
-  const { limit, whole } = book;
+  const { limit, whole, terms } = book;
+  if (full && !terms!.caps.has(ask.integration)) return full;
   const short = whyShort(book, ask, span, nowMs);
   const maySooner = short.open > 0;
   if (short.reason === 'cap_reached') {

@@ -1,4 +1,4 @@
-import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Observable, throwError } from 'rxjs';
@@ -51,8 +51,7 @@ export function sendAnswer(reply: FastifyReply, answer: unknown): void {
 
 /** An integration may speak for itself only: anything else is answered as if there were nothing there. */
 function speakerOrRefusal(users: QuotaHttpUsers, request: FastifyRequest): Speaker | Rejected | Unavailable {
-  const trouble = users.trouble();
-  if (trouble !== null) return unavailable('accounts_not_loaded', trouble);
+  if (users.trouble() !== null) return unavailable('accounts_not_loaded', 'the accounts have not been read yet');
   const identity = users.identify(request.headers.authorization);
   if (identity === 'unreadable')
     return unavailable('credentials_unreadable', 'the password to compare with cannot be read; the operator is told');
@@ -70,10 +69,14 @@ function speakerOrRefusal(users: QuotaHttpUsers, request: FastifyRequest): Speak
 /** Whatever Nest or Fastify find wrong before or after our code runs, told in the protocol's words. */
 @Catch()
 class QuotaHttpErrors implements ExceptionFilter {
+  readonly #log = new Logger('quota over HTTP');
+
   catch(error: unknown, host: ArgumentsHost): Observable<never> | void {
     // The doors over NATS share the filters, and have answers of their own.
     if (host.getType() !== 'http') return throwError(() => error);
-    sendAnswer(host.switchToHttp().getResponse<FastifyReply>(), answerTo(error));
+    const answer = answerTo(error);
+    if (answer.code === 'internal_error') this.#log.error('a request failed', error);
+    sendAnswer(host.switchToHttp().getResponse<FastifyReply>(), answer);
   }
 }
 
@@ -89,7 +92,7 @@ function answerTo(error: unknown): Rejected | Unavailable {
     default:
       return typeof status === 'number' && status >= 400 && status < 500
         ? rejected('bad_request', 'the request cannot be read')
-        : unavailable('internal_error', 'the request failed inside');
+        : unavailable('internal_error', 'the request failed inside; it is logged');
   }
 }
 

@@ -51,7 +51,7 @@ interface Fate {
   readonly observedAfter: number;
   /** How long both tellings are on their way. */
   readonly transit: number;
-  /** 0: it is given back instead of made; 1: its answer is lost; 2: its observation; else all goes well. */
+  /** 0: it is given back instead of made; 1: it or its answer is lost; 2: its observation; else all goes well. */
   readonly luck: number;
 }
 
@@ -158,6 +158,7 @@ class World {
     const sentAt = grant.notBefore + fate.sendsAfter;
     if (fate.luck === 0 || sentAt > grant.validUntil) return this.settle(integration, grant, call, fate, null, sentAt);
     const answeredAt = sentAt + fate.travels;
+    if (fate.luck === 1 && fate.counted > 0.5) return this.settle(integration, grant, call, fate, sentAt, answeredAt);
     this.at(sentAt + Math.floor(fate.travels * fate.counted), () => {
       const { refused, headers } = this.count(false);
       if (refused) this.ownRefused += 1;
@@ -293,6 +294,30 @@ describe('others calls', () => {
       fc.property(story, (of) => expect(tell(of, config(kept)).ownRefused).toBe(0)),
       LIMITS,
     );
+  });
+
+  it('are refused in no more than one window after they began, while ours take all that is left', () => {
+    const refused = [0, 0, 0, 0];
+    const quick = {
+      sendsAfter: 0,
+      travels: 100,
+      counted: 0.5,
+      settledAfter: 0,
+      observedAfter: 10,
+      transit: 0,
+      luck: 4,
+    };
+    const world = new World(config('auto'), { edgeOffsetMs: 0, tellsReset: true });
+    for (let at = 0; at < refused.length * MINUTE_MS; at += 1_000)
+      world.at(MINUTE_START + at, () => world.ask({ integration: 0, fates: [quick, quick, quick] }));
+    // Twelve a minute, evenly, from the middle of the first on.
+    for (let at = MINUTE_MS / 2; at < refused.length * MINUTE_MS; at += 5_000)
+      world.at(MINUTE_START + at, () => {
+        if (world.count(true).refused) refused[Math.floor(at / MINUTE_MS)]! += 1;
+      });
+    world.run();
+    expect(refused.slice(2)).toEqual([0, 0]);
+    expect(world.ownRefused).toBe(0);
   });
 
   it('are known exactly once traffic is quiet', () => {

@@ -8,6 +8,12 @@ import { until } from '../support/until.js';
 
 const START_LIMIT_MS = 60_000;
 const TEST_LIMIT_MS = 90_000;
+/** The grants that a turn of the journal tells of. */
+function grantsIn(events: string): { readonly grantId: string; readonly calls: number; readonly requestId: string }[] {
+  const told = JSON.parse(events) as { event: string; entries: ReturnType<typeof grantsIn> }[];
+  return told.flatMap(({ event, entries }) => (event === 'granted' ? entries : []));
+}
+
 /** Long enough to kill a process in the middle of a commit. */
 const COMMIT_TAKES_S = 3;
 
@@ -24,11 +30,11 @@ describe('the quota-ledger', () => {
     await sluice.stop();
   });
 
-  /** Makes each commit with a new grant take its time: between the decision and its answer lies a moment to kill in. */
+  /** Makes each commit of a turn take its time: between the decision and its answer lies a moment to kill in. */
   const slowDownCommits = async (): Promise<void> => {
     await database.query(`CREATE FUNCTION public.dawdle() RETURNS trigger LANGUAGE plpgsql
       AS 'BEGIN PERFORM pg_sleep(${COMMIT_TAKES_S}); RETURN NULL; END'`);
-    await database.query(`CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON quota_ledger.call_grant
+    await database.query(`CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON quota_ledger.journal
       DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.dawdle()`);
   };
 
@@ -65,14 +71,16 @@ describe('the quota-ledger', () => {
         await ledger.kill9();
         expect(await unanswered).toBe('unanswered');
         await until('the commit is over', async () => !(await isCommitting()));
-        await database.query('DROP TRIGGER dawdle ON quota_ledger.call_grant');
-        const stored = await database.query('SELECT id, calls FROM quota_ledger.call_grant WHERE request_id = $1', [
-          request.requestId,
-        ]);
-        expect(stored.rows).toMatchObject([{ calls: 7 }]);
+        await database.query('DROP TRIGGER dawdle ON quota_ledger.journal');
+        const stored = await database.query<{ events: string }>(
+          'SELECT events FROM quota_ledger.journal WHERE events LIKE $1',
+          [`%${request.requestId}%`],
+        );
+        const [entry] = stored.rows.flatMap(({ events }) => grantsIn(events));
+        expect(entry).toMatchObject({ calls: 7, requestId: request.requestId });
         await ledger.restart();
         const granted = (await ask()).json<Granted>();
-        expect(granted).toMatchObject({ answer: 'granted', calls: 7, grantId: stored.rows[0].id });
+        expect(granted).toMatchObject({ answer: 'granted', calls: 7, grantId: entry!.grantId });
         const { rows } = await sluice.usage('day');
         expect(rows.filter(({ integration }) => integration === 'reporting')).toMatchObject([{ granted: 7 }]);
       } finally {

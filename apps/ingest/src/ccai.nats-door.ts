@@ -1,7 +1,7 @@
 import { Controller } from '@nestjs/common';
 import { Ctx, MessagePattern, Payload } from '@nestjs/microservices';
 import type { AccountName, IngestFeed } from '#contracts';
-import { NatsDoorContext } from '#jetstream';
+import { RequestContext } from '#jetstream';
 import { Accounts } from './account.directory.js';
 import { IngestHandler, nothingAccepted, type Receipt } from './ingest.handler.js';
 import { bodiesRefused } from './ingest.metrics.js';
@@ -32,21 +32,21 @@ export class CcaiNatsDoor {
   ) {}
 
   @MessagePattern<string>('ingest.v1.*.ccai.calls')
-  calls(@Payload() body: unknown, @Ctx() context: NatsDoorContext): Promise<NatsAnswer> {
+  calls(@Payload() body: unknown, @Ctx() context: RequestContext): Promise<NatsAnswer> {
     return this.#take('calls', body, context);
   }
 
   @MessagePattern<string>('ingest.v1.*.ccai.chats')
-  chats(@Payload() body: unknown, @Ctx() context: NatsDoorContext): Promise<NatsAnswer> {
+  chats(@Payload() body: unknown, @Ctx() context: RequestContext): Promise<NatsAnswer> {
     return this.#take('chats', body, context);
   }
 
   @MessagePattern<string>('ingest.v1.*.ccai.metadata')
-  metadata(@Payload() body: unknown, @Ctx() context: NatsDoorContext): Promise<NatsAnswer> {
+  metadata(@Payload() body: unknown, @Ctx() context: RequestContext): Promise<NatsAnswer> {
     return this.#take('metadata', body, context);
   }
 
-  async #take(feed: IngestFeed, body: unknown, { tokens, headers }: NatsDoorContext): Promise<NatsAnswer> {
+  async #take(feed: IngestFeed, body: unknown, { tokens, headers }: RequestContext): Promise<NatsAnswer> {
     const account: AccountName = tokens[2] ?? '';
     const answer = await this.#answer(account, feed, body, traceparentOf(headers?.get('traceparent')));
     if (answer.answer !== 'taken') bodiesRefused.inc({ door: 'nats', code: answer.code });

@@ -1,33 +1,46 @@
+import { type AccountName, subjects } from '#contracts';
 import { NatsDoors, type NatsDoorsOptions } from '#jetstream';
 import type { Doors, LedgerOwner } from './ledger.owner.js';
-import { LEDGER_SUBJECTS } from './quota.doors.js';
+import { QuotaDoors, type QuotaDoorsParts } from './quota.doors.js';
 
-/** The ledger's doors: open only while this process is the owner, so that a standby's queue member swallows nothing. */
-export class LedgerDoors extends NatsDoors {
-  readonly #options: NatsDoorsOptions;
+/** The ledger's doors: each open only while this process is the one to answer. */
+export class LedgerDoors extends NatsDoors implements Doors {
+  readonly #nc: NatsDoorsOptions['nc'];
   readonly #owner: LedgerOwner;
+  readonly #quota: QuotaDoors;
 
-  constructor(options: Omit<NatsDoorsOptions, 'opens' | 'queue'>, owner: LedgerOwner) {
-    const all: NatsDoorsOptions = { ...options, opens: 'byHand', queue: 'quota-ledger' };
-    super(all);
-    this.#options = all;
-    this.#owner = owner;
+  constructor(options: Omit<NatsDoorsOptions, 'opens' | 'queue'>, parts: QuotaDoorsParts) {
+    super({ ...options, opens: 'byHand', queue: 'quota-ledger' });
+    this.#nc = options.nc;
+    this.#owner = parts.owner;
+    this.#quota = new QuotaDoors(parts, options);
   }
 
   /** Called by Nest once all handlers are known. Calls back once what is open has reached the server. */
   override listen(callback: (error?: Error) => void): void {
-    const doors: Doors = {
-      open: () => LEDGER_SUBJECTS.forEach((subject) => this.open(subject)),
-      close: () => this.close(),
-    };
     super.listen((error) => {
-      if (!error) this.#owner.useDoors(doors);
-      void this.#flushed().finally(() => callback(error));
+      if (error) callback(error);
+      else
+        void this.#owner
+          .useDoors(this)
+          .then(() => this.#flushed())
+          .finally(() => callback());
     });
+  }
+
+  async hear(accounts: readonly AccountName[], steward: boolean): Promise<void> {
+    if (steward) this.open(subjects.applyAccounts);
+    await this.#quota.hear(accounts);
+    if (!steward) await super.close(subjects.applyAccounts);
+  }
+
+  override async close(subject?: string): Promise<void> {
+    if (subject === undefined) await this.#quota.close();
+    await super.close(subject);
   }
 
   /** Where the server is away the doors reach it when it is back. */
   async #flushed(): Promise<void> {
-    await this.#options.nc.flush().catch(() => undefined);
+    await this.#nc.flush().catch(() => undefined);
   }
 }

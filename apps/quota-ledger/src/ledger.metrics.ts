@@ -21,21 +21,19 @@ const turnRequests = new Histogram({
 });
 
 interface Decided {
-  readonly account: string;
-  readonly verb: string;
+  readonly asked: { readonly account: string; readonly verb: string };
+  readonly answer: { readonly answer: string };
 }
 
-/** Counts a turn's requests and answers, and how long it took. */
-export function countTurn(
-  batch: readonly Decided[],
-  answers: readonly { readonly answer: string }[],
-  tookMs: number,
-): void {
+/** Counts a turn's answers, and how long it took. */
+export function countTurn(decided: readonly Decided[], tookMs: number): void {
   turnSeconds.observe(tookMs / 1_000);
-  turnRequests.observe(batch.length);
+  turnRequests.observe(decided.length);
   const counts = new Map<string, { account: string; verb: string; answer: string; times: number }>();
-  for (const [index, { account, verb }] of batch.entries()) {
-    const { answer } = answers[index]!;
+  for (const {
+    asked: { account, verb },
+    answer: { answer },
+  } of decided) {
     const key = `${account} ${verb} ${answer}`;
     const known = counts.get(key);
     if (known) known.times += 1;

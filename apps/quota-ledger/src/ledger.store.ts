@@ -1,51 +1,56 @@
 import type { AccountConfig, AccountName, IntegrationName } from '#contracts';
 import type { AccountVersion } from './domain/books.js';
-import type { Grant } from './domain/grant.js';
-import type { LedgerChanges } from './domain/ledger-changes.js';
-import type { StoredAccount } from './domain/rebuild.js';
-
-/** What a turn wants to know from the tables before it decides. */
-export interface Asked {
-  readonly requests: readonly {
-    readonly account: AccountName;
-    readonly integration: IntegrationName;
-    readonly requestId: string;
-  }[];
-  readonly grantIds: readonly string[];
-}
-
-/** What the tables say, and what time it is. */
-export interface Gathered {
-  /** The ledger's clock, epoch ms, read after everything asked had arrived. */
-  readonly nowMs: number;
-  /** Found grants by `foundKey`. */
-  readonly byRequest: ReadonlyMap<string, Grant>;
-  readonly byId: ReadonlyMap<string, Grant & { readonly account: AccountName }>;
-}
-
-/** Where `Gathered.byRequest` keeps a request's grant. */
-export function foundKey(account: AccountName, integration: IntegrationName, requestId: string): string {
-  return `${account} ${integration} ${requestId}`;
-}
-
-export interface LoadedLedger {
-  readonly nowMs: number;
-  readonly accounts: readonly StoredAccount[];
-}
+import type { LedgerEvent } from './domain/ledger-changes.js';
+import type { StoredPartition } from './domain/replay.js';
+import type { UsageRowCounts } from './domain/usage.js';
 
 /** A version of an account and who brought it: the file at start, or an operator at run time. */
 export interface StoredVersion extends AccountVersion {
+  /** Rises with every version stored, of whatever account. */
+  readonly id: number;
   readonly origin: 'file' | 'operator';
 }
 
-/** New versions to be stored, and what is to be told of them. */
-export interface VersionChanges {
-  readonly versions: readonly {
-    readonly version: number;
-    readonly origin: 'file' | 'operator';
-    readonly config: AccountConfig;
-  }[];
-  readonly changes: LedgerChanges;
+/** A version to be stored. */
+export interface NewVersion {
+  readonly version: number;
+  readonly origin: 'file' | 'operator';
+  readonly config: AccountConfig;
+}
+
+/** One partition's part of a turn. */
+export interface TurnToRecord {
+  readonly partition: number;
+  readonly epoch: number;
+  /** One more than the partition's last. */
+  readonly seq: number;
+  /** When it was decided, on the ledger's clock. */
+  readonly atMs: number;
+  readonly events: readonly LedgerEvent[];
+}
+
+/** What is counted of an account's minute, and the hour and day that it belongs to (their starts, epoch ms). */
+export interface UsageToStore extends UsageRowCounts {
+  readonly account: AccountName;
+  readonly hour: number;
+  readonly day: number;
+}
+
+/** An account's books, an `AccountSnapshot` as JSON. */
+export interface StoredBooks {
+  readonly account: AccountName;
+  readonly books: string;
+}
+
+/** What is stored of a partition beside its journal, all at one turn. */
+export interface Checkpoint {
+  readonly partition: number;
+  readonly epoch: number;
+  /** Usage up to this turn is stored with it. */
+  readonly seq: number;
+  readonly usage: readonly UsageToStore[];
+  /** Null where no snapshots are due; else those of all accounts that changed since the last ones. */
+  readonly snapshots: readonly StoredBooks[] | null;
 }
 
 export interface UsageBuckets {
@@ -54,56 +59,68 @@ export interface UsageBuckets {
   readonly integration: IntegrationName | null;
   readonly fromMs: number;
   readonly toMs: number;
-  /** Length of an hour, ms, where minutes are summed to hours. */
-  readonly hourMs: number;
   readonly limitRows: number;
-}
-
-export interface CountedCalls {
-  readonly integration: IntegrationName;
-  readonly startsAt: number;
-  readonly granted: number;
-  readonly used: number;
-  readonly returned: number;
-  readonly expired: number;
-  readonly open: number;
 }
 
 /** How long rows are kept, ms. */
 export interface Retention {
-  readonly grantsMs: number;
+  readonly journalMs: number;
   readonly minutesMs: number;
   readonly daysMs: number;
-  readonly eventsMs: number;
+}
+
+/** The journal of a partition has an owner of a later epoch: nothing was recorded for it. */
+export class EpochPassed extends Error {
+  readonly code = 'epoch_passed';
+  constructor() {
+    super('another owner of a partition has begun, or this one was too slow to record what it decided');
+    this.name = 'EpochPassed';
+  }
 }
 
 /**
- * The ledger's tables, as their one owner meets them. While it is owned nobody else writes; once `ended` is aborted nothing
- * more takes effect. Every method rejects when the tables can't be reached; then it isn't known whether a turn was recorded,
- * and whoever keeps books must load them again.
+ * The ledger's tables as one process meets them. It may own partitions: while it does, nobody else writes to them, and once
+ * `ended` is aborted nothing more takes effect. Every method rejects when the tables can't be reached; then it isn't known
+ * whether a turn was recorded, and whoever keeps books must load them again.
  */
 export interface LedgerStore {
-  /** Higher than any owner's before. */
-  readonly epoch: number;
   readonly ended: AbortSignal;
-  /** Everything that books are rebuilt from: of all accounts, or of one. */
-  load(account?: AccountName): Promise<LoadedLedger>;
-  /** Gathers, lets `decide`, and records what it changes, in one transaction. Resolves once that is durable. */
-  turn(asked: Asked, decide: (gathered: Gathered) => LedgerChanges): Promise<void>;
-  /** All versions of all accounts, by account, oldest first. */
-  versions(): Promise<ReadonlyMap<AccountName, readonly StoredVersion[]>>;
+  /** How many processes there are that could own partitions; at least 1. */
+  members(): Promise<number>;
+  /** Takes a partition where nobody has it; its new epoch, higher than any owner's before. Null where another has it. */
+  take(partition: number): Promise<number | null>;
+  giveBack(partition: number): Promise<void>;
+  /** Says that the owner of these lives, and reads the database's clock. */
+  beat(partitions: readonly number[]): Promise<number>;
+  /** Ends the sessions of owners that haven't said so for this long. Returns how many. */
+  endStalled(stalledMs: number): Promise<number>;
+  /** Everything that a partition's books are built from, with the versions of its accounts. */
+  load(partition: number, accounts: ReadonlyMap<AccountName, readonly StoredVersion[]>): Promise<LoadedPartition>;
+  /**
+   * Records a turn: durable when it resolves, with the database's clock of before. At most one at a time.
+   *
+   * @throws EpochPassed where a partition's part could not be recorded; other partitions' parts may have been
+   */
+  record(turns: readonly TurnToRecord[]): Promise<number>;
+  /** Stores usage and snapshots. Rejects, having done nothing, where the partition's epoch has passed. */
+  checkpoint(checkpoint: Checkpoint): Promise<void>;
+  /** All versions of all accounts stored after an id, by account, oldest first. */
+  versions(afterId: number): Promise<ReadonlyMap<AccountName, readonly StoredVersion[]>>;
   /** Stores new versions, in force from now, but not from before `leastMs`: decisions go on there where the clock was set back. */
-  apply(changes: VersionChanges, leastMs: number): Promise<void>;
-  usage(buckets: UsageBuckets): Promise<CountedCalls[]>;
-  /** Remembers that no grant made before this has open calls. */
-  setOpenSince(openSinceMs: number): Promise<void>;
+  addVersions(versions: readonly NewVersion[], leastMs: number): Promise<void>;
+  usage(buckets: UsageBuckets): Promise<UsageRowCounts[]>;
   /** Removes some of what is older; true where there may be more. */
   prune(retention: Retention): Promise<boolean>;
-  /** Gives ownership back after the turn under way. */
-  release(): Promise<void>;
+  /** Gives everything back, after what is under way. */
+  close(): Promise<void>;
 }
 
-/** Where ownership is had: waits until it is ours; says so once when another process has it. */
+export interface LoadedPartition extends StoredPartition {
+  /** The journal's last turn; 0 where it has none. */
+  readonly lastSeq: number;
+}
+
+/** Where the tables are reached: waits until they can be. */
 export interface LedgerStores {
-  own(signal: AbortSignal, onStandby: () => void): Promise<LedgerStore>;
+  open(signal: AbortSignal): Promise<LedgerStore>;
 }

@@ -8,11 +8,11 @@ import { LEDGER_ENTITIES } from './entities/ledger.entities.js';
 import { describeLedgerStore } from './ledger.store.conformance.spec.js';
 import type { LedgerStore } from './ledger.store.js';
 import { Ledger1763820000000 } from './migrations/1763820000000-ledger.js';
-import { LEDGER_SCHEMA, PostgresLedgerStores } from './postgres.ledger-stores.js';
+import { LEDGER_SCHEMA, PostgresLedgerStores } from './postgres.ledger-store.js';
 
 let postgres: TestPostgres;
 let dataSource: DataSource;
-const owned: LedgerStore[] = [];
+const opened: LedgerStore[] = [];
 
 beforeAll(async () => {
   postgres = await testPostgres();
@@ -27,18 +27,18 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  for (const store of owned) await store.release();
+  for (const store of opened) await store.close();
   await dataSource?.destroy();
   await postgres?.drop();
 });
 
 async function emptied(): Promise<void> {
   const tables = LEDGER_ENTITIES.map((entity) => dataSource.getMetadata(entity).tableName);
-  await dataSource.query(`TRUNCATE ${tables.filter((table) => table !== 'relay_position').join(', ')}`);
+  await dataSource.query(`TRUNCATE ${tables.join(', ')}`);
 }
 
-/** Ends the owner's connection at the server, as a database that fails over would. */
-async function endOwner(): Promise<void> {
+/** Ends the owners' connections at the server, as a database that fails over would. */
+async function endAll(): Promise<void> {
   const client = new pg.Client(postgres.url);
   await client.connect();
   await client.query(
@@ -49,19 +49,16 @@ async function endOwner(): Promise<void> {
 }
 
 describeLedgerStore('the ledger store in Postgres', async () => {
+  await endAll();
   await emptied();
-  const reader = {
-    query: async <R>(sql: string, params: readonly unknown[] = []) =>
-      (await poolOf(dataSource).query(sql, params as unknown[])).rows as R[],
-  };
-  const stores = new PostgresLedgerStores({ url: postgres.url, reader, log: silentLog });
+  const stores = new PostgresLedgerStores({ url: postgres.url, pool: poolOf(dataSource), log: silentLog });
   return {
-    own: async () => {
-      await endOwner();
-      const store = await stores.own(AbortSignal.timeout(10_000), () => undefined);
-      owned.push(store);
+    open: async () => {
+      const store = await stores.open(AbortSignal.timeout(10_000));
+      opened.push(store);
       return store;
     },
+    endAll,
   };
 });
 
@@ -74,7 +71,7 @@ describe("the ledger's tables", () => {
   });
 
   it('refuse counts that do not add up', async () => {
-    const insert = `INSERT INTO usage_minute VALUES ('demo', 0, 'ccai', 5, 1, 1, 1, 1)`;
+    const insert = `INSERT INTO usage_minute VALUES ('demo', 0, 'ccai', 5, 1, 1, 1, 1, 0, 0)`;
     await expect(dataSource.query(insert)).rejects.toThrow('violates check constraint');
   });
 });

@@ -1,191 +1,208 @@
+import { inTransaction, LockSession, type Tx } from '#postgres';
+import type { Log } from '#telemetry';
+import type { Pool } from 'pg';
 import type { AccountName } from '#contracts';
-import type { Ownership, Prepared, Tx } from '#postgres';
-import { memoryMs, type StoredAccount } from './domain/rebuild.js';
-import { openBooks } from './domain/books.js';
-import type { Grant } from './domain/grant.js';
-import type { LedgerChanges } from './domain/ledger-changes.js';
+import { REMEMBERED_MS } from './domain/books.js';
+import { PARTITIONS } from './domain/partition.js';
+import { sumUsage, type UsageRowCounts } from './domain/usage.js';
 import {
-  type Asked,
-  type CountedCalls,
-  foundKey,
-  type Gathered,
+  type Checkpoint,
+  EpochPassed,
   type LedgerStore,
-  type LoadedLedger,
+  type LedgerStores,
+  type LoadedPartition,
+  type NewVersion,
   type Retention,
   type StoredVersion,
+  type TurnToRecord,
   type UsageBuckets,
-  type VersionChanges,
+  type UsageToStore,
 } from './ledger.store.js';
-import { gatherTurn } from './sql/gather-turn.js';
-import { grantOf } from './sql/grant-row.js';
+import { addUsage, type UsageTable } from './sql/add-usage.js';
+import { beat } from './sql/beat.js';
 import { insertVersions } from './sql/insert-versions.js';
-import { neverScanTables } from './sql/never-scan-tables.js';
-import { type PrunedTable, pruneRows } from './sql/prune-rows.js';
+import { movePartition } from './sql/move-partition.js';
+import { pruneJournal } from './sql/prune-journal.js';
+import { pruneUsage } from './sql/prune-usage.js';
 import { raiseEpoch } from './sql/raise-epoch.js';
-import { readClock } from './sql/read-clock.js';
-import { readClosings } from './sql/read-closings.js';
-import { readForeign } from './sql/read-foreign.js';
-import { readGrants } from './sql/read-grants.js';
-import { readHolds } from './sql/read-holds.js';
+import { readJournal } from './sql/read-journal.js';
+import { readPartition } from './sql/read-partition.js';
+import { readSeqAt } from './sql/read-seq-at.js';
+import { readSnapshots } from './sql/read-snapshots.js';
+import { readStalled } from './sql/read-stalled.js';
 import { readUsage } from './sql/read-usage.js';
 import { readVersions, type VersionRow } from './sql/read-versions.js';
 import { recordTurn } from './sql/record-turn.js';
-import { setOpenSince } from './sql/set-open-since.js';
+import { writeSnapshots } from './sql/write-snapshots.js';
 
-/** A month of a busy account's grants is read at once: only then may a statement take longer than a turn's. */
+/** The ledger's schema. */
+export const LEDGER_SCHEMA = 'quota_ledger';
+
+const MEMBERS = 'sluice quota-ledger members';
+/** Reading a partition takes longer than a turn may. */
 const LOAD_LIMIT_MS = 60_000;
 /** Rows removed by one statement of pruning. */
 const PRUNED_ROWS_LIMIT = 5_000;
+const EVERY_TURN = Number.MAX_SAFE_INTEGER;
 
-/** This process is no longer the newest owner: another has raised the epoch. */
-export class EpochPassed extends Error {
-  readonly code = 'epoch_passed';
-  constructor(own: number) {
-    super(`this owner's epoch ${own} is over: another has begun`);
-    this.name = 'EpochPassed';
+export interface PostgresStoresOptions {
+  readonly url: string;
+  /** For what needs no ownership, or asserts it by the epoch: other connections, so that it holds no turn up. */
+  readonly pool: Pool;
+  readonly log: Log;
+}
+
+/** Ownership by advisory locks in Postgres. */
+export class PostgresLedgerStores implements LedgerStores {
+  constructor(private readonly options: PostgresStoresOptions) {}
+
+  async open(signal: AbortSignal): Promise<LedgerStore> {
+    const { url, pool, log } = this.options;
+    signal.throwIfAborted();
+    const session = await LockSession.open({
+      url,
+      schema: LEDGER_SCHEMA,
+      applicationName: 'quota-ledger owner',
+      name: 'quota-ledger',
+      log,
+    });
+    try {
+      await session.join(MEMBERS);
+      return new PostgresLedgerStore(session, pool);
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
   }
 }
 
 /**
- * The store on the connection that holds the ownership's lock: it can commit only while it is the owner. Asserts its epoch
- * in every transaction besides.
+ * The store on the connection that holds the partitions' locks: it can record only while it is their owner. Asserts their
+ * epochs with every turn besides.
  */
-export class PostgresLedgerStore implements LedgerStore {
-  private constructor(
-    private readonly ownership: Ownership,
-    readonly partition: number,
-    readonly epoch: number,
-    /** For reading what needs no ownership: other connections, so that it holds no turn up. */
-    private readonly reader: Pick<Tx, 'query'>,
+class PostgresLedgerStore implements LedgerStore {
+  constructor(
+    private readonly session: LockSession,
+    private readonly pool: Pool,
   ) {}
 
-  /** Begins a new epoch on the lock just taken. */
-  static async begin(ownership: Ownership, partition: number, reader: Pick<Tx, 'query'>): Promise<PostgresLedgerStore> {
-    const epoch = await ownership.transaction(async (tx) => {
-      await neverScanTables(tx);
-      return raiseEpoch(tx, partition);
-    });
-    return new PostgresLedgerStore(ownership, partition, epoch, reader);
-  }
-
   get ended(): AbortSignal {
-    return this.ownership.ended;
+    return this.session.ended;
   }
 
-  load(account?: AccountName): Promise<LoadedLedger> {
-    return this.ownership.transaction(
+  async members(): Promise<number> {
+    return Math.max(1, await this.session.holders(MEMBERS));
+  }
+
+  async take(partition: number): Promise<number | null> {
+    return (await this.session.tryLock(lockOf(partition))) ? raiseEpoch(this.session, partition) : null;
+  }
+
+  giveBack(partition: number): Promise<void> {
+    return this.session.unlock(lockOf(partition));
+  }
+
+  beat(partitions: readonly number[]): Promise<number> {
+    return beat(this.session, partitions);
+  }
+
+  async endStalled(stalledMs: number): Promise<number> {
+    let ended = 0;
+    for (const partition of await readStalled(this.session, stalledMs))
+      ended += await this.session.endHolders(lockOf(partition));
+    return ended;
+  }
+
+  load(partition: number, accounts: ReadonlyMap<AccountName, readonly StoredVersion[]>): Promise<LoadedPartition> {
+    return this.session.transaction(
       async (tx) => {
-        const { nowMs, openSinceMs } = await this.clock(tx);
-        const versions = groupByAccount(await readVersions(tx, account ?? null));
-        const holds = await readHolds(tx, account ?? null);
-        const closings = await readClosings(tx, account ?? null, nowMs);
-        const accounts: StoredAccount[] = [];
-        for (const [name, all] of versions) {
-          const sinceMs = nowMs - memoryMs(openBooks(all.slice(-1)));
-          const grants = await readGrants(tx, name, { arrivesFromMs: sinceMs, openSinceMs });
-          accounts.push({
-            versions: inForceSince(all, sinceMs),
-            grants: grants.map(grantOf),
-            holds: holds.filter((hold) => hold.account === name),
-            closings: closings.filter((closing) => closing.account === name),
-            foreign: await readForeign(tx, name, sinceMs),
-          });
-        }
-        return { nowMs, accounts };
+        const row = await readPartition(tx, partition);
+        if (!row) throw new EpochPassed();
+        const snapshots = new Map((await readSnapshots(tx, partition)).map((one) => [one.account, one]));
+        const remembered = await readSeqAt(tx, partition, row.nowMs - REMEMBERED_MS);
+        const turns = await readJournal(tx, partition, Math.min(remembered, row.snapshotSeq), EVERY_TURN, EVERY_TURN);
+        return {
+          accounts: [...accounts].map(([name, versions]) => ({ versions, snapshot: snapshots.get(name) ?? null })),
+          turns: turns.map(({ seq, atMs, events }) => ({ seq, atMs, events: JSON.parse(events) })),
+          usageSeq: row.usageSeq,
+          lastSeq: row.lastSeq,
+          nowMs: row.nowMs,
+        };
       },
       { isolation: 'repeatable read', statementTimeoutMs: LOAD_LIMIT_MS },
     );
   }
 
-  /** Two statements, and no transaction around them: nothing else writes, and the second is atomic by itself. */
-  async turn(asked: Asked, decide: (gathered: Gathered) => LedgerChanges): Promise<void> {
-    const gathered = await this.gather(asked);
-    const changes = decide(gathered);
-    if (changes.isEmpty()) return;
-    if (!(await recordTurn(this.ownership, this, changes, gathered.nowMs))) throw new EpochPassed(this.epoch);
+  async record(turns: readonly TurnToRecord[]): Promise<number> {
+    const { recorded, nowMs } = await recordTurn(this.session, turns);
+    if (recorded !== turns.length) throw new EpochPassed();
+    return nowMs;
   }
 
-  async versions(): Promise<ReadonlyMap<AccountName, readonly StoredVersion[]>> {
-    return groupByAccount(await this.ownership.transaction((tx) => readVersions(tx, null)));
-  }
-
-  apply({ versions, changes }: VersionChanges, leastMs: number): Promise<void> {
-    return this.ownership.transaction(async (tx) => {
-      const nowMs = Math.max((await this.clock(tx)).nowMs, leastMs);
-      await insertVersions(tx, versions, nowMs);
-      const onTx = { statement: <R>({ text }: Prepared, params: readonly unknown[]) => tx.query<R>(text, params) };
-      await recordTurn(onTx, this, changes, nowMs);
+  checkpoint({ partition, epoch, seq, usage, snapshots }: Checkpoint): Promise<void> {
+    return inTransaction(this.pool, async (tx) => {
+      if (!(await movePartition(tx, { partition, epoch, seq }, snapshots !== null))) throw new EpochPassed();
+      if (usage.length > 0) {
+        await addUsage(tx, 'usage_minute', usage);
+        await addUsage(tx, 'usage_hour', bucketed(usage, 'hour'));
+        await addUsage(tx, 'usage_day', bucketed(usage, 'day'));
+      }
+      if (snapshots && snapshots.length > 0) await writeSnapshots(tx, partition, seq, snapshots);
     });
   }
 
-  usage({ account, per, integration, fromMs, toMs, hourMs, limitRows }: UsageBuckets): Promise<CountedCalls[]> {
-    return readUsage(this.reader, per === 'day' ? 'usage_day' : 'usage_minute', {
-      account,
-      integration,
-      fromMs,
-      toMs,
-      bucketMs: per === 'hour' ? hourMs : null,
-      limitRows,
-    });
+  async versions(afterId: number): Promise<ReadonlyMap<AccountName, readonly StoredVersion[]>> {
+    return byAccount(await readVersions(this.onPool(), afterId));
   }
 
-  async setOpenSince(openSinceMs: number): Promise<void> {
-    await this.ownership.transaction((tx) => setOpenSince(tx, this.partition, openSinceMs));
+  async addVersions(versions: readonly NewVersion[], leastMs: number): Promise<void> {
+    await this.session.transaction((tx) => insertVersions(tx, versions, leastMs));
   }
 
-  async prune({ grantsMs, minutesMs, daysMs, eventsMs }: Retention): Promise<boolean> {
-    const { nowMs } = await this.ownership.transaction((tx) => this.clock(tx));
-    const keptMs: readonly (readonly [PrunedTable, number])[] = [
-      ['call_grant', grantsMs],
-      ['usage_minute', minutesMs],
-      ['usage_day', daysMs],
-      ['ledger_event', eventsMs],
-      ['foreign_calls', grantsMs],
-      ['limit_closing', grantsMs],
+  usage({ per, ...span }: UsageBuckets): Promise<UsageRowCounts[]> {
+    return readUsage(this.onPool(), `usage_${per}` satisfies UsageTable, span);
+  }
+
+  async prune({ journalMs, minutesMs, daysMs }: Retention): Promise<boolean> {
+    const nowMs = await this.beat([]);
+    const removed = [
+      await pruneJournal(this.onPool(), nowMs - journalMs, PRUNED_ROWS_LIMIT),
+      await pruneUsage(this.onPool(), 'usage_minute', nowMs - minutesMs, PRUNED_ROWS_LIMIT),
+      await pruneUsage(this.onPool(), 'usage_hour', nowMs - daysMs, PRUNED_ROWS_LIMIT),
+      await pruneUsage(this.onPool(), 'usage_day', nowMs - daysMs, PRUNED_ROWS_LIMIT),
     ];
-    let more = false;
-    for (const [table, kept] of keptMs)
-      more = (await pruneRows(this.reader, table, nowMs - kept, PRUNED_ROWS_LIMIT)) === PRUNED_ROWS_LIMIT || more;
-    return more;
+    return removed.some((rows) => rows >= PRUNED_ROWS_LIMIT);
   }
 
-  release(): Promise<void> {
-    return this.ownership.release();
+  close(): Promise<void> {
+    return this.session.close();
   }
 
-  private async clock(tx: Tx): Promise<{ readonly nowMs: number; readonly openSinceMs: number }> {
-    const reading = await readClock(tx, this.partition);
-    if (reading.epoch !== this.epoch) throw new EpochPassed(this.epoch);
-    return reading;
-  }
-
-  private async gather({ requests, grantIds }: Asked): Promise<Gathered> {
-    const rows = await gatherTurn(this.ownership, this.partition, requests, grantIds);
-    const { nowMs, epoch } = rows[0]!;
-    if (epoch !== this.epoch) throw new EpochPassed(this.epoch);
-    const byRequest = new Map<string, Grant>();
-    const byId = new Map<string, Grant & { account: string }>();
-    for (const row of rows) {
-      if (row.id === null) continue;
-      const grant = { ...grantOf(row), account: row.account };
-      byRequest.set(foundKey(row.account, row.integration, row.request_id), grant);
-      byId.set(row.id, grant);
-    }
-    return { nowMs, byRequest, byId };
+  /** One statement at a time on any connection of the pool. */
+  private onPool(): Pick<Tx, 'query'> {
+    return {
+      query: async <R>(sql: string, params: readonly unknown[] = []) =>
+        (await this.pool.query(sql, params as unknown[])).rows as R[],
+    };
   }
 }
 
-function groupByAccount(rows: readonly VersionRow[]): Map<AccountName, StoredVersion[]> {
-  const versions = new Map<AccountName, StoredVersion[]>();
-  for (const { account, ...version } of rows) {
-    const known = versions.get(account);
-    if (known) known.push(version);
-    else versions.set(account, [version]);
-  }
-  return versions;
+function lockOf(partition: number): string {
+  if (partition < 0 || partition >= PARTITIONS) throw new RangeError(`there is no partition ${partition}`);
+  return `sluice quota-ledger partition ${partition}`;
 }
 
-/** The versions that were in force at or after an instant: those applied since, and the one before them. */
-function inForceSince(versions: readonly StoredVersion[], sinceMs: number): StoredVersion[] {
-  return versions.filter((_, index) => (versions[index + 1]?.appliedAt ?? Number.MAX_SAFE_INTEGER) >= sinceMs);
+/** Minutes added up to the hours or days that they belong to. */
+function bucketed(usage: readonly UsageToStore[], per: 'hour' | 'day'): (UsageRowCounts & { account: AccountName })[] {
+  const accounts = new Map<AccountName, UsageToStore[]>();
+  for (const row of usage) accounts.set(row.account, [...(accounts.get(row.account) ?? []), row]);
+  return [...accounts].flatMap(([account, rows]) =>
+    sumUsage(rows.map((row) => ({ ...row, startsAt: row[per] }))).map((row) => ({ ...row, account })),
+  );
+}
+
+function byAccount(rows: readonly VersionRow[]): Map<AccountName, StoredVersion[]> {
+  const accounts = new Map<AccountName, StoredVersion[]>();
+  for (const { account, ...version } of rows) accounts.set(account, [...(accounts.get(account) ?? []), version]);
+  return accounts;
 }

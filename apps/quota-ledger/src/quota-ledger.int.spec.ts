@@ -21,6 +21,7 @@ import { readSettings } from '#settings';
 import { HealthModule, silentLog, type JsonLogger } from '#telemetry';
 import { type TestNats, testNats, type TestPostgres, testPostgres } from '../../../test/support/servers.js';
 import { until } from '../../../test/support/until.js';
+import { partitionOf } from './domain/partition.js';
 import { LedgerOwner } from './ledger.owner.js';
 import { QuotaLedgerModule } from './quota-ledger.module.js';
 import { quotaLedgerSettings } from './quota-ledger.settings.js';
@@ -35,6 +36,7 @@ const ACCOUNTS = `accounts:
       credential: { kind: apiToken, email: sluice@example.com, tokenRef: 'env:DEMO_ZENDESK_TOKEN' }
       requestTimeoutMs: 3000
     limits: { day: { max: 5 }, inflight-jobs: { max: 2 } }
+    quota: { liveReserve: 0% }
     integrations:
       ccai: {}
       reporting: {}
@@ -196,9 +198,11 @@ describe('the quota ledger', () => {
     const again = (await acquire('rest', 9)) as Granted;
     const client = new pg.Client(postgres.url);
     await client.connect();
-    const owners = `SELECT pid FROM pg_stat_activity WHERE application_name = 'quota-ledger owner' AND datname = current_database()`;
-    const lock = `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid IN (${owners})`;
-    const { rows } = await client.query(`SELECT pg_terminate_backend(pid) AS ended FROM (${lock}) AS owner`);
+    const key = `hashtextextended('sluice quota-ledger partition ${partitionOf('demo')}', 0)`;
+    const owner = `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND classid::bigint = (${key} >> 32) & 4294967295 AND objid::bigint = ${key} & 4294967295`;
+    const { rows } = await client.query(`SELECT pg_terminate_backend(pid) AS ended FROM (${owner}) AS owner`);
     expect(rows).toEqual([{ ended: true }]);
     await client.end();
     const after = await until('another owner answers', async () => {
@@ -214,19 +218,18 @@ describe('the quota ledger', () => {
     );
   });
 
-  it('tells on LEDGER everything that happened, in order', async () => {
+  it('tells on LEDGER everything that happened, each once', async () => {
     const told = await until('all is told', async () => {
       const messages = await readStream(operator, 'LEDGER', parseLedgerEvent);
-      return (
-        messages.length >= 5 && messages.map(({ type, data }) => `${type} ${data.integration} ${data.entries.length}`)
-      );
+      const entries = messages.flatMap(({ type, data }) => data.entries.map(() => `${type} ${data.integration}`));
+      return entries.length >= 5 && entries;
     });
-    expect(told).toEqual([
-      'applied (account) 1',
-      'granted ccai 1',
-      'settled ccai 1',
-      'granted ccai 1',
-      'applied (account) 1',
+    expect(told.toSorted()).toEqual([
+      'applied (account)',
+      'applied (account)',
+      'granted ccai',
+      'granted ccai',
+      'settled ccai',
     ]);
   });
 });

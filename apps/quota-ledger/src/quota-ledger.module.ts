@@ -1,31 +1,33 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Pool } from 'pg';
 import { systemClock } from '#clock';
 import { NATS, natsModule, OutboxRelay, StreamPublisher } from '#jetstream';
 import { POOL, postgresModule, type Tx } from '#postgres';
 import { HealthChecks, type ServiceTools } from '#telemetry';
+import { AccountsDoor } from './accounts.door.js';
 import { AnnounceAccountsDuty } from './announce-accounts.duty.js';
 import { ApplyAccountsHandler } from './apply-accounts.handler.js';
 import { LEDGER_ENTITIES } from './entities/ledger.entities.js';
 import { EventOutbox } from './event-outbox.js';
+import { ForecastHandler } from './forecast.handler.js';
 import { LedgerOwner } from './ledger.owner.js';
 import { Ledger1763820000000 } from './migrations/1763820000000-ledger.js';
-import { LEDGER_SCHEMA, ONLY_PARTITION, PostgresLedgerStores } from './postgres.ledger-stores.js';
+import { LEDGER_SCHEMA, PostgresLedgerStores } from './postgres.ledger-store.js';
 import type { QuotaLedgerSettings } from './quota-ledger.settings.js';
 import { QuotaHttpModule } from './quota-http.module.js';
-import { QuotaDoors } from './quota.doors.js';
 import { QuotaHandler } from './quota.handler.js';
 import { UsageHandler } from './usage.handler.js';
 
 const DAY_MS = 86_400_000;
+/** Events are gathered for so long before they are told on LEDGER, many in a message. */
+const RELAY_MS = 500;
 
 /** The quota ledger: doors, the handler that decides, the duties, and the tables behind them. */
 @Module({})
 export class QuotaLedgerModule {
   static register(settings: QuotaLedgerSettings, { log, stopping }: ServiceTools): DynamicModule {
-    // The handler tells the owner's relay, which is made after it.
-    let owner: LedgerOwner | null = null;
     return {
       module: QuotaLedgerModule,
       imports: [
@@ -50,9 +52,14 @@ export class QuotaLedgerModule {
         }),
         QuotaHttpModule.register(log),
       ],
-      controllers: [QuotaDoors],
+      controllers: [AccountsDoor],
       providers: [
-        { provide: QuotaHandler, useFactory: () => new QuotaHandler(systemClock, log, () => owner?.wakeRelay()) },
+        { provide: QuotaHandler, useFactory: () => new QuotaHandler(systemClock, log) },
+        {
+          provide: ForecastHandler,
+          useFactory: (quota: QuotaHandler) => new ForecastHandler(quota),
+          inject: [QuotaHandler],
+        },
         { provide: UsageHandler, useFactory: (quota: QuotaHandler) => new UsageHandler(quota), inject: [QuotaHandler] },
         {
           provide: AnnounceAccountsDuty,
@@ -62,9 +69,10 @@ export class QuotaLedgerModule {
         },
         {
           provide: ApplyAccountsHandler,
-          useFactory: (quota: QuotaHandler, announcer: AnnounceAccountsDuty) =>
-            new ApplyAccountsHandler(quota, announcer, log),
-          inject: [QuotaHandler, AnnounceAccountsDuty],
+          // The owner, made after it, is asked when a file is applied.
+          useFactory: (quota: QuotaHandler, announcer: AnnounceAccountsDuty, modules: ModuleRef) =>
+            new ApplyAccountsHandler(() => modules.get(LedgerOwner), quota, announcer, log),
+          inject: [QuotaHandler, AnnounceAccountsDuty, ModuleRef],
         },
         {
           provide: LedgerOwner,
@@ -76,32 +84,30 @@ export class QuotaLedgerModule {
             announcer: AnnounceAccountsDuty,
             health: HealthChecks,
           ) => {
-            const reader = readerOf(pool);
-            const stores = new PostgresLedgerStores({ url: settings.postgresUrl, reader, log });
-            const relay = (): OutboxRelay => {
-              const outbox = new EventOutbox(reader, ONLY_PARTITION);
+            const stores = new PostgresLedgerStores({ url: settings.postgresUrl, pool, log });
+            const relayOf = (partition: number): OutboxRelay => {
+              const outbox = new EventOutbox(readerOf(pool), partition);
               return new OutboxRelay({
-                take: (limit) => outbox.take(limit),
+                take: () => outbox.take(),
                 markPublished: (ids) => outbox.markPublished(ids),
                 publisher,
+                pollMs: RELAY_MS,
                 log,
               });
             };
-            owner = new LedgerOwner(
-              { stores, quota, accounts, announcer, relay, clock: systemClock, log },
+            const owner = new LedgerOwner(
+              { stores, quota, accounts, announcer, relayOf, clock: systemClock, log },
               {
                 accountsFile: settings.accountsFile,
                 accountsForce: settings.accountsForce,
                 retention: {
-                  grantsMs: settings.keepGrantsDays * DAY_MS,
+                  journalMs: settings.keepJournalDays * DAY_MS,
                   minutesMs: settings.keepMinutesDays * DAY_MS,
                   daysMs: settings.keepDaysDays * DAY_MS,
-                  eventsMs: settings.keepEventsDays * DAY_MS,
                 },
               },
             );
-            const made = owner;
-            health.add('ownership', () => made.check());
+            health.add('ownership', () => owner.check());
             health.add('accounts', () => announcer.check());
             return owner;
           },

@@ -23,15 +23,19 @@ export const quotaLedgerSettings = {
     default: false,
     doc: 'The file of accounts also overwrites what an operator changed at run time.',
   }),
-  keepGrantsDays: integer({
-    default: 7,
-    min: 2,
-    max: 3_650,
-    doc: 'Days a settled grant is remembered, for repeated requests and audits; longer where a limit is longer.',
-  }),
   keepMinutesDays: integer({ default: 30, min: 2, max: 3_650, doc: 'Days that calls counted by the minute are kept.' }),
-  keepDaysDays: integer({ default: 1_825, min: 31, max: 36_500, doc: 'Days that calls counted by the day are kept.' }),
-  keepEventsDays: integer({ default: 400, min: 1, max: 36_500, doc: 'Days that told ledger events are kept.' }),
+  keepDaysDays: integer({
+    default: 1_825,
+    min: 31,
+    max: 36_500,
+    doc: 'Days that calls counted by the hour and by the day are kept.',
+  }),
+  keepJournalDays: integer({
+    default: 400,
+    min: 1,
+    max: 36_500,
+    doc: 'Days that the journal of all decisions is kept: from it usage can be built again and audited.',
+  }),
 } as const;
 
 export type QuotaLedgerSettings = SettingsOf<typeof quotaLedgerSettings>;

@@ -1,92 +1,118 @@
-import { Controller, Inject } from '@nestjs/common';
-import { Ctx, MessagePattern, Payload } from '@nestjs/microservices';
-import type { ApplyAccountsAnswer, Parsed, Rejected, Unavailable, UsageAnswer } from '#contracts';
-import { DoorRejection, NatsDoorContext } from '#jetstream';
-import { ApplyAccountsHandler } from './apply-accounts.handler.js';
-import { ApplyAccountsBody } from './apply-accounts.body.js';
-import { parseAcquire, parseObserve, parseRelease, parseSettle, parseUsage } from './domain/parse-requests.js';
-import { LedgerOwner } from './ledger.owner.js';
+import type { AccountName, Parsed, Rejected } from '#contracts';
+import { type RequestContext, RequestDoors, type RequestDoorsOptions } from '#jetstream';
 import {
-  type Asker,
-  NotTheOwner,
-  type QuotaAnswer,
-  QuotaHandler,
-  type QuotaRequest,
-  UNAVAILABLE,
-} from './quota.handler.js';
-import { UsageHandler } from './usage.handler.js';
-import { doorValidation } from '#jetstream';
+  parseAcquire,
+  parseCancel,
+  parseForecast,
+  parseHold,
+  parseObserve,
+  parseRelease,
+  parseSettle,
+  parseUsage,
+} from './domain/parse-requests.js';
+import type { ForecastHandler } from './forecast.handler.js';
+import type { LedgerOwner } from './ledger.owner.js';
+import { type QuotaHandler, type QuotaRequest, UNAVAILABLE } from './quota.handler.js';
+import type { UsageHandler } from './usage.handler.js';
 
-/** What the ledger answers. */
-export const LEDGER_SUBJECTS = [
-  'quota.v1.*.*.acquire',
-  'quota.v1.*.*.settle',
-  'quota.v1.*.*.release',
-  'quota.v1.*.*.observe',
-  'quota.v1.*.usage',
-  'accounts.v1.apply',
-] as const;
+export interface QuotaDoorsParts {
+  readonly quota: QuotaHandler;
+  readonly usages: UsageHandler;
+  readonly forecasts: ForecastHandler;
+  readonly owner: LedgerOwner;
+}
 
-/** The quota protocol over NATS request/reply: bodies to requests, who asks from the subject. */
-@Controller()
+/**
+ * The quota protocol over NATS request/reply, for the accounts that this process decides for: bodies to requests, who asks
+ * from the subject. Without a queue group: of an owner that stands still and the one that took over both hear a request, and
+ * the one that can answers. Without Nest's pipeline: it would cost more than the decision (docs/decisions).
+ */
 export class QuotaDoors {
+  private readonly doors: RequestDoors;
+  private heard = new Set<AccountName>();
+
   constructor(
-    @Inject(QuotaHandler) private readonly quota: QuotaHandler,
-    @Inject(UsageHandler) private readonly usages: UsageHandler,
-    @Inject(ApplyAccountsHandler) private readonly accounts: ApplyAccountsHandler,
-    @Inject(LedgerOwner) private readonly owner: LedgerOwner,
-  ) {}
-
-  @MessagePattern<string>('quota.v1.*.*.acquire')
-  acquire(@Payload() data: unknown, @Ctx() context: NatsDoorContext): Promise<QuotaAnswer> {
-    return this.ask(context, { verb: 'acquire', body: read(parseAcquire(data)) });
+    private readonly parts: QuotaDoorsParts,
+    options: RequestDoorsOptions,
+  ) {
+    this.doors = new RequestDoors(options);
   }
 
-  @MessagePattern<string>('quota.v1.*.*.settle')
-  settle(@Payload() data: unknown, @Ctx() context: NatsDoorContext): Promise<QuotaAnswer> {
-    return this.ask(context, { verb: 'settle', body: read(parseSettle(data)) });
+  /** From now on hears of exactly these accounts. */
+  async hear(accounts: readonly AccountName[]): Promise<void> {
+    const wanted = new Set(accounts);
+    const before = this.heard;
+    this.heard = wanted;
+    for (const account of wanted)
+      if (!before.has(account)) this.doors.open(subjectOf(account), (body, context) => this.answer(body, context));
+    await Promise.all([...before].filter((one) => !wanted.has(one)).map((one) => this.doors.close(subjectOf(one))));
   }
 
-  @MessagePattern<string>('quota.v1.*.*.release')
-  release(@Payload() data: unknown, @Ctx() context: NatsDoorContext): Promise<QuotaAnswer> {
-    return this.ask(context, { verb: 'release', body: read(parseRelease(data)) });
+  /** Closes all doors, after what is being answered. */
+  close(): Promise<void> {
+    this.heard = new Set();
+    return this.doors.close();
   }
 
-  @MessagePattern<string>('quota.v1.*.*.observe')
-  observe(@Payload() data: unknown, @Ctx() context: NatsDoorContext): Promise<QuotaAnswer> {
-    return this.ask(context, { verb: 'observe', body: read(parseObserve(data)) });
+  private answer(body: unknown, { tokens }: RequestContext): unknown {
+    const [, , account = '', whose = '', verb] = tokens;
+    if (verb === undefined) return this.tell(account, whose, body);
+    const request = requestOf(verb, body);
+    return 'answer' in request ? request : this.parts.quota.ask({ account, integration: whose }, request);
   }
 
-  @MessagePattern<string>('quota.v1.*.usage')
-  async usage(
-    @Payload() data: unknown,
-    @Ctx() { tokens }: NatsDoorContext,
-  ): Promise<UsageAnswer | Rejected | Unavailable> {
-    const store = this.owner.current();
-    if (!store) return UNAVAILABLE;
-    return this.usages.usage(tokens[2]!, read(parseUsage(data, instantOf)), store);
-  }
-
-  @MessagePattern<string>('accounts.v1.apply')
-  async apply(@Payload(doorValidation()) body: ApplyAccountsBody): Promise<ApplyAccountsAnswer | Unavailable> {
-    try {
-      return await this.accounts.apply({ yaml: body.yaml, force: body.force ?? false }, 'operator');
-    } catch (error) {
-      if (error instanceof NotTheOwner) return UNAVAILABLE;
-      throw error;
-    }
-  }
-
-  private ask({ tokens }: NatsDoorContext, request: QuotaRequest): Promise<QuotaAnswer> {
-    const asker: Asker = { account: tokens[2]!, integration: tokens[3]! };
-    return this.quota.ask(asker, request);
+  private tell(account: AccountName, what: string, body: unknown): unknown {
+    const { owner, usages, forecasts } = this.parts;
+    if (what === 'forecast') return told(parseForecast(body), (query) => forecasts.forecast(account, query));
+    if (what !== 'usage') return NO_SUCH_REQUEST;
+    const store = owner.current();
+    return store ? told(parseUsage(body, instantOf), (query) => usages.usage(account, query)) : UNAVAILABLE;
   }
 }
 
-function read<T>(parsed: Parsed<T>): T {
-  if (!parsed.ok) throw new DoorRejection('invalid_request', parsed.reason);
-  return parsed.value;
+function subjectOf(account: AccountName): string {
+  return `quota.v1.${account}.>`;
 }
+
+function requestOf(verb: string, body: unknown): QuotaRequest | Rejected {
+  switch (verb) {
+    case 'acquire':
+      return request(verb, parseAcquire(body));
+    case 'settle':
+      return request(verb, parseSettle(body));
+    case 'cancel':
+      return request(verb, parseCancel(body));
+    case 'hold':
+      return request(verb, parseHold(body));
+    case 'release':
+      return request(verb, parseRelease(body));
+    case 'observe':
+      return request(verb, parseObserve(body));
+    default:
+      return NO_SUCH_REQUEST;
+  }
+}
+
+function request<Verb extends QuotaRequest['verb']>(
+  verb: Verb,
+  parsed: Parsed<Extract<QuotaRequest, { verb: Verb }>['body']>,
+): QuotaRequest | Rejected {
+  return parsed.ok ? ({ verb, body: parsed.value } as QuotaRequest) : invalid(parsed.reason);
+}
+
+function told<T>(parsed: Parsed<T>, answer: (query: T) => unknown): unknown {
+  return parsed.ok ? answer(parsed.value) : invalid(parsed.reason);
+}
+
+function invalid(message: string): Rejected {
+  return { answer: 'rejected', code: 'invalid_request', message };
+}
+
+const NO_SUCH_REQUEST: Rejected = {
+  answer: 'rejected',
+  code: 'invalid_request',
+  message: 'there is no such request; docs/protocol.md tells which there are',
+};
 
 function instantOf(iso: string): number | null {
   const epochMs = Date.parse(iso);

@@ -2,6 +2,10 @@ import type {
   AccountName,
   AcquireAnswer,
   AcquireRequest,
+  CancelAnswer,
+  CancelRequest,
+  HoldAnswer,
+  HoldRequest,
   IntegrationName,
   ObserveAnswer,
   ObserveRequest,
@@ -15,16 +19,22 @@ import type {
 import type { Clock } from '#clock';
 import type { Log } from '#telemetry';
 import { acquire } from './domain/acquire.js';
-import { type AccountBooks, forgetPast, requestKey } from './domain/books.js';
+import { type AccountBooks, findGrant, forgetPast, requestKey } from './domain/books.js';
+import { cancel } from './domain/cancel.js';
 import { expire, nextExpiryAt } from './domain/expire.js';
-import type { Grant } from './domain/grant.js';
-import { LedgerChanges } from './domain/ledger-changes.js';
+import { hold } from './domain/hold.js';
+import { LedgerChanges, WHOLE_ACCOUNT } from './domain/ledger-changes.js';
 import { observe } from './domain/observe.js';
-import { memoryMs, rebuild } from './domain/rebuild.js';
+import { type AppliedEntry, rebuild } from './domain/replay.js';
 import { release } from './domain/release.js';
+import { nextWakeAt, serveWaiting } from './domain/serve-waiting.js';
 import { settle } from './domain/settle.js';
+import { booksOf, type MinuteCharge, newLimits, snapshotOf, withVersion } from './domain/snapshot.js';
+import { sumUsage, type UsageRowCounts } from './domain/usage.js';
+import { LedgerClock } from './ledger-clock.js';
 import { countTurn } from './ledger.metrics.js';
-import { type Asked, foundKey, type Gathered, type LedgerStore } from './ledger.store.js';
+import type { LedgerStore, StoredBooks, StoredVersion, TurnToRecord, UsageToStore } from './ledger.store.js';
+import { partitionOf } from './domain/partition.js';
 
 /** Who asks; from the subject, which the server's permissions guard. */
 export interface Asker {
@@ -35,24 +45,55 @@ export interface Asker {
 export type QuotaRequest =
   | { readonly verb: 'acquire'; readonly body: AcquireRequest }
   | { readonly verb: 'settle'; readonly body: SettleRequest }
+  | { readonly verb: 'cancel'; readonly body: CancelRequest }
+  | { readonly verb: 'hold'; readonly body: HoldRequest }
   | { readonly verb: 'release'; readonly body: ReleaseRequest }
   | { readonly verb: 'observe'; readonly body: ObserveRequest };
 
-export type QuotaAnswer = AcquireAnswer | SettleAnswer | ReleaseAnswer | ObserveAnswer;
+export type QuotaAnswer = AcquireAnswer | SettleAnswer | CancelAnswer | HoldAnswer | ReleaseAnswer | ObserveAnswer;
 
 /** Most requests decided and committed together. */
 const MAX_REQUESTS_PER_TURN = 512;
-/** Most requests waiting for their turn; beyond it they are told to come again. */
-const MAX_REQUESTS_WAITING = 10_000;
+/** Most requests waiting to be decided; beyond it they are told to come again. */
+const MAX_REQUESTS_UNDECIDED = 10_000;
+/** Most requests waiting in the ledger for calls (`waitMs`), of all accounts. */
+const MAX_REQUESTS_WAITING = 20_000;
 /** A request whose turn failed this often is given up: what is wrong is the request. */
 const MAX_TURNS_PER_REQUEST = 3;
+/** How often usage is read again where it was stored anew meanwhile. */
+const MAX_USAGE_READS = 5;
+/** More than the minutes of 31 days, the longest limit there may be, for a few integrations. */
+const MAX_MINUTES_CHARGED = 500_000;
+const MINUTES_PER_HOUR = 60;
 
-type Waiting = Asker &
+type Asked = Asker &
   QuotaRequest & {
     readonly arrivedAtMs: number;
-    readonly answer: (answer: QuotaAnswer) => void;
+    readonly reply: (answer: QuotaAnswer) => void;
     turns: number;
   };
+
+interface Partition {
+  readonly id: number;
+  readonly epoch: number;
+  /** The journal's last turn. */
+  seq: number;
+  /** Accounts whose books changed since their last snapshot. */
+  readonly changed: Set<AccountName>;
+}
+
+interface Kept {
+  readonly partition: Partition;
+  books: AccountBooks;
+}
+
+/** What was decided together: to be recorded, then answered. */
+interface Turn {
+  readonly asked: readonly Asked[];
+  readonly answers: { readonly asked: Asked; readonly answer: QuotaAnswer }[];
+  readonly records: TurnToRecord[];
+  readonly begunAtMs: number;
+}
 
 /** Another process decides, or none does at the moment. */
 export class NotTheOwner extends Error {
@@ -64,62 +105,128 @@ export class NotTheOwner extends Error {
 }
 
 /**
- * The one place where quota is decided. Requests that arrive while a turn is being recorded wait, are decided together in
- * the next one, and are recorded by one commit; answers leave after it. A turn that failed, or may have, costs the books:
- * they are rebuilt from the tables, and its requests decided again, which finds what did take effect by their ids.
+ * The one place where quota is decided. Requests that arrive while a turn is being recorded are decided together in the next
+ * one, and recorded by one commit; answers leave after it. Deciding needs no look at the tables: the books are all there is to
+ * know, and the journal is what they are built from again. A turn that failed, or may have, costs the books: they are
+ * rebuilt, and its requests decided again, which finds what did take effect by their ids.
  */
 export class QuotaHandler {
   private store: LedgerStore | null = null;
-  private books = new Map<AccountName, AccountBooks>();
-  private waiting: Waiting[] = [];
+  private readonly partitions = new Map<number, Partition>();
+  private readonly kept = new Map<AccountName, Kept>();
+  /** Of all accounts; null before they are known. */
+  private versions: ReadonlyMap<AccountName, readonly StoredVersion[]> | null = null;
+  private undecided: Asked[] = [];
+  /** Requests that wait for calls, by account and `requestKey`: several where one was repeated. */
+  private readonly waiting = new Map<AccountName, Map<string, Asked[]>>();
+  private waitingRequests = 0;
+  /** When an account's waiting requests are to be looked at, epoch ms. */
+  private readonly wakeAt = new Map<AccountName, number>();
+  private alarm: { readonly at: number; readonly stop: AbortController } | null = null;
+  private alarmRang = false;
   private errands: (() => Promise<void>)[] = [];
   private turning: Promise<void> | null = null;
   private expiryDue = false;
-  /** False while the books are being rebuilt: then an account that isn't there may well exist. */
-  private hasBooks = false;
-  /** The ledger's clock at the last turn, and this process's own at the same moment. */
-  private lastNowMs = 0;
-  private lastTurnAtMs = 0;
+  /** While it is so, requests are kept for the books to come. */
+  private rebuilding = false;
+  private checkpointing: Promise<void> = Promise.resolve();
+  private checkpoints = 0;
   private grantsMade = 0;
   private grantIdPrefix = '';
+  private readonly time: LedgerClock;
 
   constructor(
     private readonly clock: Clock,
     private readonly log: Log,
-    /** Called after a commit that has something to tell on LEDGER. */
-    private readonly onRecorded: () => void = () => undefined,
-  ) {}
-
-  /** Takes over as the owner: loads the books, then decides until `end`. */
-  async begin(store: LedgerStore): Promise<void> {
-    this.store = store;
-    this.grantsMade = 0;
-    this.lastNowMs = 0;
-    await this.reload();
-    this.grantIdPrefix = `g${store.epoch.toString(36)}-${this.lastNowMs.toString(36)}`;
+  ) {
+    this.time = new LedgerClock(clock);
   }
 
-  /** No longer the owner: what waits is told to ask again. Resolves when the turn under way is over. */
+  /** From now on decides on these tables, for the partitions that are adopted. */
+  begin(store: LedgerStore, nowMs: number, askedMonoMs: number): void {
+    this.store = store;
+    this.noteClock(nowMs, askedMonoMs);
+  }
+
+  /** No longer an owner: what waits is told to ask again. Resolves when the turn under way is over. */
   async end(): Promise<void> {
     this.store = null;
+    this.versions = null;
     await this.turning;
-    this.forgetBooks();
-    for (const waiting of this.waiting.splice(0)) waiting.answer(UNAVAILABLE);
+    this.forgetAll();
     for (const errand of this.errands.splice(0)) await errand();
+  }
+
+  /** Takes a partition over: builds its books, and decides for its accounts until it is dropped. */
+  adopt(partition: number, epoch: number): Promise<void> {
+    return this.between(async (store) => {
+      if (this.partitions.size === 0) {
+        this.grantsMade = 0;
+        this.grantIdPrefix = `g${partition.toString(36)}.${epoch.toString(36)}-${this.time.nowMs().toString(36)}`;
+      }
+      await this.load(store, { id: partition, epoch, seq: 0, changed: new Set() });
+    });
+  }
+
+  /** Decides for a partition no longer, after storing all that makes its next owner's beginning quick. */
+  async drop(partition: number): Promise<void> {
+    await this.checkpoint(partition, true).catch((error: unknown) =>
+      this.log.warn('a partition is given back without a last checkpoint', { partition, error }),
+    );
+    await this.between(async () => {
+      this.partitions.delete(partition);
+      for (const [account, kept] of this.kept) if (kept.partition.id === partition) this.forget(account);
+    });
+  }
+
+  /** The accounts that this process decides for. */
+  accounts(): AccountName[] {
+    return [...this.kept.keys()];
+  }
+
+  /** The partitions that this process owns. */
+  owned(): number[] {
+    return [...this.partitions.keys()];
+  }
+
+  /** All versions of accounts there are, whoever decides for them; those of this process's own are taken over. */
+  async useVersions(versions: ReadonlyMap<AccountName, readonly StoredVersion[]>): Promise<void> {
+    this.versions = versions;
+    const behind = [...versions].filter(([account, all]) => {
+      if (!this.partitions.has(partitionOf(account))) return false;
+      return this.kept.get(account)?.books.version !== all.at(-1)!.version;
+    });
+    if (behind.length === 0) return;
+    await this.between(async (store) => {
+      try {
+        for (const [account] of behind) await this.takeVersion(store, account);
+      } catch (error) {
+        // What is stored is in force: no books of before go on.
+        this.log.warn('new versions of accounts could not be taken over; the books are rebuilt', { error });
+        await this.rebuildAll();
+        throw error;
+      }
+    });
+  }
+
+  /** The database's clock, as some answer told it. */
+  noteClock(nowMs: number, askedMonoMs: number): void {
+    this.time.note(nowMs, askedMonoMs);
   }
 
   /** Decides a request in the next turn. Resolves after what was decided is durable. */
   ask(asker: Asker, request: QuotaRequest): Promise<QuotaAnswer> {
-    if (!this.store) return Promise.resolve(UNAVAILABLE);
-    if (this.waiting.length >= MAX_REQUESTS_WAITING) return Promise.resolve(OVERLOADED);
-    return new Promise((answer) => {
+    if (!this.kept.has(asker.account) && !this.rebuilding) return Promise.resolve(this.noBooks(asker.account));
+    if (this.undecided.length >= MAX_REQUESTS_UNDECIDED) return Promise.resolve(OVERLOADED);
+    return new Promise((reply) => {
+      const { account, integration } = asker;
       const arrivedAtMs = this.clock.monotonicMs();
-      this.waiting.push({ ...asker, ...request, arrivedAtMs, answer, turns: 0 });
+      this.undecided.push({ account, integration, ...request, arrivedAtMs, reply, turns: 0 });
       this.turn();
     });
   }
 
-  /** Runs something between turns, while nothing is decided. Rejects where this process isn't the owner. */
+  /** Runs something between turns, while nothing is decided. Rejects where this process owns nothing. */
   between<T>(errand: (store: LedgerStore) => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.errands.push(async () => {
@@ -132,67 +239,105 @@ export class QuotaHandler {
     });
   }
 
-  /** Rebuilds the books of one account, or of all, from the tables. Call it between turns. */
-  async reload(account?: AccountName): Promise<void> {
-    const { store } = this;
-    if (!store) return;
-    const { nowMs, accounts } = await store.load(account);
-    this.noteTime(nowMs);
-    if (account === undefined) {
-      this.books = new Map();
-      this.hasBooks = true;
-    }
-    for (const stored of accounts) {
-      const books = rebuild(stored);
-      this.books.set(books.name, books);
-      this.noteTime(Math.max(0, ...stored.grants.map(({ grantedAt }) => grantedAt)));
-    }
-  }
-
-  /** What to say of an account that has no books: there is none, or nobody can tell at the moment. */
+  /** What to say of an account that has no books here: there is none, or nobody here can tell. */
   noBooks(account: AccountName): Rejected | Unavailable {
-    return this.hasBooks ? reject('unknown_account', `the ledger has no account ${account}`) : UNAVAILABLE;
+    return this.store !== null && this.versions !== null && !this.versions.has(account)
+      ? { answer: 'rejected', code: 'unknown_account', message: `the ledger has no account ${account}` }
+      : UNAVAILABLE;
   }
 
-  /** The books of an account, for reading; null where there is none, or this process isn't the owner. */
+  /** The books of an account, for reading between turns; null where this process decides for no such account. */
   booksOf(account: AccountName): AccountBooks | null {
-    return this.books.get(account) ?? null;
+    return this.kept.get(account)?.books ?? null;
   }
 
-  /** The latest instant at which anything was decided; the database's clock may have been set back since. */
-  decidedMs(): number {
-    return this.lastNowMs;
-  }
-
-  /** The ledger's clock, as far as it is known between turns. Never runs backwards. */
+  /** The ledger's clock. Never runs backwards. */
   nowMs(): number {
-    return Math.floor(this.lastNowMs + this.clock.monotonicMs() - this.lastTurnAtMs);
+    return this.time.nowMs();
+  }
+
+  /** An account's usage: what is stored, and what isn't yet. */
+  async usage(
+    account: AccountName,
+    read: (store: LedgerStore) => Promise<UsageRowCounts[]>,
+    bucketOf: (startsAt: number) => number,
+    wanted: (row: UsageRowCounts) => boolean,
+  ): Promise<UsageRowCounts[]> {
+    for (let tries = 0; tries < MAX_USAGE_READS; tries += 1) {
+      await this.checkpointing;
+      const { store, checkpoints } = this;
+      if (!store) throw new NotTheOwner();
+      const stored = await read(store);
+      // What was stored meanwhile is in neither or in both.
+      if (checkpoints !== this.checkpoints) continue;
+      const pending = this.kept.get(account)?.books.usage.rows() ?? [];
+      return sumUsage([...stored, ...pending.filter(wanted)], bucketOf);
+    }
+    throw new Error('usage could not be read between two checkpoints');
+  }
+
+  /**
+   * Stores what a partition's accounts used since the last time and, where wanted, their books. Nothing is decided while it is
+   * taken together; storing it holds no turn up.
+   */
+  async checkpoint(id: number, withSnapshots: boolean): Promise<void> {
+    await this.checkpointing;
+    await this.between(async (store) => {
+      const partition = this.partitions.get(id);
+      if (!partition) return;
+      const ours = [...this.kept.values()].filter((kept) => kept.partition === partition).map(({ books }) => books);
+      const usage = ours.flatMap(usageToStore);
+      const changed = ours.filter(({ name }) => partition.changed.has(name));
+      if (withSnapshots) for (const books of changed) forgetPast(books, this.time.nowMs());
+      const snapshots = withSnapshots ? changed.map(storedBooks) : null;
+      if (usage.length === 0 && (snapshots === null || snapshots.length === 0)) return;
+      if (withSnapshots) partition.changed.clear();
+      this.checkpoints += 1;
+      const { epoch, seq } = partition;
+      const done = store.checkpoint({ partition: id, epoch, seq, usage, snapshots });
+      this.checkpointing = done.catch((error: unknown) => this.afterCheckpointFailure(id, error));
+    });
+    await this.checkpointing;
+  }
+
+  /** Whether it was stored can't be told: the books are built from what was. */
+  private async afterCheckpointFailure(partition: number, error: unknown): Promise<void> {
+    this.log.warn('a checkpoint failed; the books are rebuilt', { partition, error });
+    await this.between(() => this.rebuildAll()).catch(() => undefined);
   }
 
   /** Has a turn expire what nobody settled, if anything is due; drops counters of windows that are over. */
   expireDue(): void {
-    const nowMs = this.nowMs();
-    for (const books of this.books.values()) {
-      // By the clock that decisions go by: between turns the database's may have been set back.
-      forgetPast(books, this.lastNowMs);
+    const nowMs = this.time.nowMs();
+    for (const { books } of this.kept.values()) {
+      forgetPast(books, nowMs);
       if ((nextExpiryAt(books) ?? Number.MAX_SAFE_INTEGER) <= nowMs) this.expiryDue = true;
     }
     if (this.expiryDue) this.turn();
   }
 
-  /** When the oldest grant with open calls was made; now, where there is none. */
-  openSince(): number {
-    let since = this.nowMs();
-    for (const books of this.books.values()) {
-      const [oldest] = books.open.values();
-      if (oldest) since = Math.min(since, oldest.grantedAt);
+  /**
+   * Drops the books, which may no longer say what the journal does, and rebuilds them. Where that fails too, this process
+   * gives everything up. Call it between turns.
+   */
+  async rebuildAll(): Promise<void> {
+    const { store } = this;
+    const partitions = [...this.partitions.values()];
+    const again = this.forgetAll();
+    if (!store) return;
+    this.rebuilding = true;
+    try {
+      for (const { id, epoch } of partitions) await this.load(store, { id, epoch, seq: 0, changed: new Set() });
+      this.undecided = [...again, ...this.undecided];
+    } catch (error) {
+      // Without books nothing can be decided: the owner gives up, and begins again as one among equals.
+      this.log.error('the books could not be rebuilt', { error });
+      this.store = null;
+      for (const asked of [...again, ...this.undecided.splice(0)]) asked.reply(UNAVAILABLE);
+      await store.close().catch(() => undefined);
+    } finally {
+      this.rebuilding = false;
     }
-    return since;
-  }
-
-  /** How far back grants still matter to some account's windows, ms: as long they must be kept. */
-  memoryMs(): number {
-    return Math.max(0, ...[...this.books.values()].map(memoryMs));
   }
 
   private turn(): void {
@@ -203,7 +348,11 @@ export class QuotaHandler {
   }
 
   private hasWork(): boolean {
-    return this.store !== null && (this.waiting.length > 0 || this.errands.length > 0 || this.expiryDue);
+    return this.store !== null && (this.errands.length > 0 || this.hasToDecide());
+  }
+
+  private hasToDecide(): boolean {
+    return this.undecided.length > 0 || this.expiryDue || this.alarmRang;
   }
 
   private async turns(): Promise<void> {
@@ -212,134 +361,266 @@ export class QuotaHandler {
       await new Promise((resolve) => setImmediate(resolve));
       const errand = this.errands.shift();
       if (errand) await errand();
-      else await this.oneTurn();
+      else await this.turnAfterTurn();
     }
   }
 
-  /** Gather, decide, record, announce. */
-  private async oneTurn(): Promise<void> {
-    const { store } = this;
-    if (!store) return;
-    const batch = this.takeBatch();
-    const begunAtMs = this.clock.monotonicMs();
-    const answers: QuotaAnswer[] = [];
-    let changes = new LedgerChanges();
-    try {
-      await store.turn(this.askedBy(batch), (gathered) => {
-        this.noteTime(gathered.nowMs);
-        changes = new LedgerChanges();
-        this.expireIn(changes);
-        for (const waiting of batch) answers.push(this.decide(waiting, gathered, begunAtMs, changes));
-        return changes;
-      });
-    } catch (error) {
-      await this.afterFailure(batch, error);
-      return;
+  /** Decide, record, announce; the next turn is decided, and on its way to the disk, before this one's answers are spelled. */
+  private async turnAfterTurn(): Promise<void> {
+    let turn = this.decideTurn();
+    let recorded = this.record(turn);
+    for (;;) {
+      try {
+        await recorded;
+      } catch (error) {
+        await this.afterFailure(turn, error);
+        return;
+      }
+      const done = turn;
+      const more = this.store !== null && this.errands.length === 0 && this.hasToDecide();
+      if (more) {
+        turn = this.decideTurn();
+        recorded = this.record(turn);
+      }
+      for (const { asked, answer } of done.answers) asked.reply(answer);
+      countTurn(done.answers, this.clock.monotonicMs() - done.begunAtMs);
+      if (!more) return;
     }
-    batch.forEach((waiting, index) => waiting.answer(answers[index]!));
-    if (changes.events.length > 0) this.onRecorded();
-    countTurn(batch, answers, this.clock.monotonicMs() - begunAtMs);
+  }
+
+  private async record({ records }: Turn): Promise<void> {
+    const { store } = this;
+    if (records.length === 0) return;
+    if (!store) throw new NotTheOwner();
+    const askedMonoMs = this.clock.monotonicMs();
+    this.noteClock(await store.record(records), askedMonoMs);
+  }
+
+  private decideTurn(): Turn {
+    const asked = this.takeBatch();
+    const nowMs = this.time.nowMs();
+    const begunAtMs = this.clock.monotonicMs();
+    const turn: Turn = { asked, answers: [], records: [], begunAtMs };
+    const changes = new Map<Partition, LedgerChanges>();
+    const changesOf = (partition: Partition): LedgerChanges => {
+      let known = changes.get(partition);
+      if (!known) changes.set(partition, (known = new LedgerChanges()));
+      return known;
+    };
+    if (this.expiryDue) {
+      this.expiryDue = false;
+      for (const { books, partition } of this.kept.values()) expire(books, nowMs, changesOf(partition));
+    }
+    const touched = new Set<Kept>();
+    for (const one of asked) {
+      const kept = this.kept.get(one.account);
+      if (!kept) {
+        turn.answers.push({ asked: one, answer: this.noBooks(one.account) });
+        continue;
+      }
+      const answer = this.decide(kept.books, one, { nowMs, begunAtMs }, changesOf(kept.partition));
+      if (answer === 'waits') this.wait(one);
+      else turn.answers.push({ asked: one, answer });
+      if (this.waiting.size > 0 && this.waiting.has(one.account)) touched.add(kept);
+    }
+    this.serve(turn, touched, nowMs, changesOf);
+    for (const [partition, { events }] of changes) {
+      if (events.length === 0) continue;
+      partition.seq += 1;
+      const { id, epoch, seq } = partition;
+      turn.records.push({ partition: id, epoch, seq, atMs: nowMs, events });
+      for (const { account } of events) partition.changed.add(account);
+    }
+    return turn;
+  }
+
+  private decide(
+    books: AccountBooks,
+    asked: Asked,
+    { nowMs, begunAtMs }: { readonly nowMs: number; readonly begunAtMs: number },
+    changes: LedgerChanges,
+  ): QuotaAnswer | 'waits' {
+    const { integration } = asked;
+    const moment = { nowMs, newId: this.newGrantId };
+    const heldMs = Math.max(0, begunAtMs - asked.arrivedAtMs);
+    switch (asked.verb) {
+      case 'acquire':
+        return acquire(books, integration, this.mayWait(asked.body), moment, changes);
+      case 'settle': {
+        const grant = findGrant(books, asked.body.grantId);
+        return settle(books, integration, grant, asked.body, { nowMs, heldMs }, changes);
+      }
+      case 'cancel':
+        return cancel(books, integration, asked.body, nowMs);
+      case 'hold':
+        return hold(books, integration, asked.body, moment, changes);
+      case 'release':
+        return release(books, integration, asked.body, changes);
+      case 'observe': {
+        const grant = asked.body.grantId === null ? null : findGrant(books, asked.body.grantId);
+        return observe(books, integration, grant, asked.body, { nowMs, heldMs }, changes);
+      }
+      default:
+        throw new Error(`unknown request ${String(asked satisfies never)}`);
+    }
+  }
+
+  /** Where too many wait already, nobody else does: the answer is what it would be without waiting. */
+  private mayWait(body: AcquireRequest): AcquireRequest {
+    return body.waitMs > 0 && this.waitingRequests >= MAX_REQUESTS_WAITING ? { ...body, waitMs: 0 } : body;
+  }
+
+  private wait(asked: Asked): void {
+    if (asked.verb !== 'acquire') return;
+    let ofAccount = this.waiting.get(asked.account);
+    if (!ofAccount) this.waiting.set(asked.account, (ofAccount = new Map()));
+    const key = requestKey(asked.integration, asked.body.requestId);
+    const again = ofAccount.get(key);
+    if (again) again.push(asked);
+    else ofAccount.set(key, [asked]);
+    this.waitingRequests += 1;
+  }
+
+  /** Those who asked with this request and wait no longer. */
+  private waited(account: AccountName, integration: IntegrationName, requestId: string): readonly Asked[] {
+    const ofAccount = this.waiting.get(account);
+    const key = requestKey(integration, requestId);
+    const asked = ofAccount?.get(key) ?? [];
+    ofAccount?.delete(key);
+    if (ofAccount?.size === 0) this.waiting.delete(account);
+    this.waitingRequests -= asked.length;
+    return asked;
+  }
+
+  /** Grants what waits as far as it fits now, and refuses what has waited long enough. */
+  private serve(
+    turn: Turn,
+    touched: ReadonlySet<Kept>,
+    nowMs: number,
+    changesOf: (partition: Partition) => LedgerChanges,
+  ): void {
+    if (this.waiting.size === 0) return;
+    const due = new Set(touched);
+    if (this.alarmRang)
+      for (const [account, at] of this.wakeAt) {
+        const kept = at <= nowMs ? this.kept.get(account) : undefined;
+        if (kept) due.add(kept);
+      }
+    this.alarmRang = false;
+    for (const { books, partition } of due) {
+      const served = serveWaiting(books, { nowMs, newId: this.newGrantId }, changesOf(partition));
+      for (const { integration, requestId, answer } of served)
+        for (const asked of this.waited(books.name, integration, requestId)) turn.answers.push({ asked, answer });
+      const at = this.waiting.has(books.name) ? nextWakeAt(books, nowMs) : null;
+      if (at === null) this.wakeAt.delete(books.name);
+      else this.wakeAt.set(books.name, Math.max(at, nowMs + 1));
+    }
+    this.setAlarm(nowMs);
+  }
+
+  /** One sleep, until the first account's waiting requests are to be looked at. */
+  private setAlarm(nowMs: number): void {
+    const at = Math.min(...this.wakeAt.values());
+    if (this.alarm?.at === at) return;
+    this.alarm?.stop.abort();
+    this.alarm = null;
+    if (!Number.isFinite(at)) return;
+    const stop = new AbortController();
+    this.alarm = { at, stop };
+    void this.clock.sleep(at - nowMs, stop.signal).then(
+      () => {
+        this.alarm = null;
+        this.alarmRang = true;
+        this.turn();
+      },
+      () => undefined,
+    );
   }
 
   /** What failed before is tried alone, so that one bad request can't spoil its neighbours for ever. */
-  private takeBatch(): Waiting[] {
-    const alone = this.waiting[0] !== undefined && this.waiting[0].turns > 0;
-    const batch = this.waiting.splice(0, alone ? 1 : MAX_REQUESTS_PER_TURN);
-    for (const waiting of batch) waiting.turns += 1;
+  private takeBatch(): Asked[] {
+    const alone = this.undecided[0] !== undefined && this.undecided[0].turns > 0;
+    const batch = this.undecided.splice(0, alone ? 1 : MAX_REQUESTS_PER_TURN);
+    for (const asked of batch) asked.turns += 1;
     return batch;
   }
 
-  private async afterFailure(batch: Waiting[], error: unknown): Promise<void> {
-    this.log.warn('a turn failed; its books are rebuilt', { requests: batch.length, error });
-    const again = batch.filter(({ turns }) => turns < MAX_TURNS_PER_REQUEST);
-    for (const waiting of batch) if (!again.includes(waiting)) waiting.answer(INTERNAL_ERROR);
-    this.waiting = [...again, ...this.waiting];
+  private async afterFailure(turn: Turn, error: unknown): Promise<void> {
+    this.log.warn('a turn failed; its books are rebuilt', { requests: turn.answers.length, error });
+    const again = turn.answers.map(({ asked }) => asked).filter(({ turns }) => turns < MAX_TURNS_PER_REQUEST);
+    for (const { asked } of turn.answers) if (!again.includes(asked)) asked.reply(INTERNAL_ERROR);
+    this.undecided = [...again, ...this.undecided];
     await this.rebuildAll();
   }
 
-  /**
-   * Drops the books, which may no longer say what the tables do, and rebuilds them. Where that fails too, this process gives
-   * the ownership up. Call it between turns.
-   */
-  async rebuildAll(): Promise<void> {
-    const { store } = this;
-    this.forgetBooks();
-    if (!store) return;
-    try {
-      await this.reload();
-    } catch (error) {
-      // Without books nothing can be decided: the owner gives up, and begins again as one among equals.
-      this.log.error('the books could not be rebuilt', { error });
-      this.store = null;
-      for (const waiting of this.waiting.splice(0)) waiting.answer(UNAVAILABLE);
-      await store.release().catch(() => undefined);
+  /** Forgets all books; those who waited in them are to be asked for again. */
+  private forgetAll(): Asked[] {
+    const again: Asked[] = [];
+    for (const account of this.kept.keys()) again.push(...this.forget(account, true));
+    this.partitions.clear();
+    if (this.store) return again;
+    for (const asked of [...again, ...this.undecided.splice(0)]) asked.reply(UNAVAILABLE);
+    return [];
+  }
+
+  private forget(account: AccountName, keepWaiting = false): Asked[] {
+    this.kept.delete(account);
+    const waited = this.takeWaiting(account);
+    if (!keepWaiting) for (const asked of waited) asked.reply(UNAVAILABLE);
+    return waited;
+  }
+
+  /** Those who wait for calls of an account, to be asked for again. */
+  private takeWaiting(account: AccountName): Asked[] {
+    const waited = [...(this.waiting.get(account)?.values() ?? [])].flat();
+    this.waiting.delete(account);
+    this.wakeAt.delete(account);
+    this.waitingRequests -= waited.length;
+    return waited.map((asked) => this.waitingLess(asked));
+  }
+
+  /** What waited already is not waited again. */
+  private waitingLess(asked: Asked): Asked {
+    if (asked.verb !== 'acquire') return asked;
+    const nowMs = this.clock.monotonicMs();
+    const waitMs = Math.max(0, Math.floor(asked.body.waitMs - (nowMs - asked.arrivedAtMs)));
+    return { ...asked, body: { ...asked.body, waitMs }, arrivedAtMs: nowMs, turns: 0 };
+  }
+
+  private async load(store: LedgerStore, partition: Partition): Promise<void> {
+    const ours = new Map([...(this.versions ?? [])].filter(([account]) => partitionOf(account) === partition.id));
+    const loaded = await store.load(partition.id, ours);
+    partition.seq = loaded.lastSeq;
+    this.time.notBefore(loaded.turns.at(-1)?.atMs ?? 0);
+    this.partitions.set(partition.id, partition);
+    for (const books of rebuild(loaded)) {
+      this.kept.set(books.name, { partition, books });
+      // The next owner is to begin where this one does.
+      partition.changed.add(books.name);
     }
+    for (const account of ours.keys()) await this.takeVersion(store, account);
   }
 
-  private forgetBooks(): void {
-    this.books = new Map();
-    this.hasBooks = false;
-  }
-
-  private askedBy(batch: readonly Waiting[]): Asked {
-    const requests: Asked['requests'][number][] = [];
-    const grantIds: string[] = [];
-    for (const { account, integration, ...request } of batch) {
-      const books = this.books.get(account);
-      if (!books) continue;
-      if (request.verb === 'acquire') {
-        const { requestId } = request.body;
-        if (!books.openByRequest.has(requestKey(integration, requestId)))
-          requests.push({ account, integration, requestId });
-      } else if (request.verb === 'settle') {
-        if (!books.open.has(request.body.grantId)) grantIds.push(request.body.grantId);
-      } else if (request.verb === 'observe' && request.body.status === 429 && request.body.grantId !== null) {
-        if (!books.open.has(request.body.grantId)) grantIds.push(request.body.grantId);
-      }
-    }
-    return { requests, grantIds };
-  }
-
-  private decide(waiting: Waiting, gathered: Gathered, begunAtMs: number, changes: LedgerChanges): QuotaAnswer {
-    const { account, integration } = waiting;
-    const books = this.books.get(account);
-    if (!books) return this.noBooks(account);
-    const nowMs = this.lastNowMs;
-    const moment = { nowMs, heldMs: Math.max(0, begunAtMs - waiting.arrivedAtMs) };
-    switch (waiting.verb) {
-      case 'acquire': {
-        const { requestId } = waiting.body;
-        const stored = gathered.byRequest.get(foundKey(account, integration, requestId)) ?? null;
-        const known = changes.closedGrantOf(account, integration, requestId) ?? stored;
-        const request = { ...waiting.body, waitMs: 0 };
-        const answer = acquire(books, integration, request, { nowMs, newId: this.newGrantId, known }, changes);
-        if (answer === 'waits') throw new Error('a request that may not wait waits');
-        return answer;
-      }
-      case 'settle': {
-        const grant = grantIn(books, gathered, changes, waiting.body.grantId);
-        return settle(books, integration, grant, waiting.body, moment, changes);
-      }
-      case 'release':
-        return release(books, integration, waiting.body, changes);
-      case 'observe': {
-        const grant = grantIn(books, gathered, changes, waiting.body.grantId);
-        return observe(books, integration, grant, waiting.body, moment, changes);
-      }
-      default:
-        throw new Error(`unknown request ${String(waiting satisfies never)}`);
-    }
-  }
-
-  private expireIn(changes: LedgerChanges): void {
-    if (!this.expiryDue) return;
-    this.expiryDue = false;
-    for (const books of this.books.values()) expire(books, this.lastNowMs, changes);
-  }
-
-  private noteTime(nowMs: number): void {
-    this.lastNowMs = Math.max(this.lastNowMs, nowMs);
-    this.lastTurnAtMs = this.clock.monotonicMs();
+  /** Takes an account's newest version over, and tells of it. Call it between turns. */
+  private async takeVersion(store: LedgerStore, account: AccountName): Promise<void> {
+    const versions = this.versions?.get(account) ?? [];
+    const partition = this.partitions.get(partitionOf(account));
+    const newest = versions.at(-1);
+    const before = this.kept.get(account)?.books ?? null;
+    if (!newest || !partition || before?.version === newest.version) return;
+    const atMs = this.time.nowMs();
+    const charges = before ? await chargesOfNew(store, before, versions, atMs) : [];
+    const changes = new LedgerChanges();
+    const entry: AppliedEntry = { version: newest.version, origin: newest.origin, charges };
+    changes.event(account, WHOLE_ACCOUNT, 'applied', entry);
+    const { id, epoch, seq } = partition;
+    await store.record([{ partition: id, epoch, seq: seq + 1, atMs, events: changes.events }]);
+    partition.seq += 1;
+    partition.changed.add(account);
+    const books = before ? withVersion(before, versions, charges) : booksOf(versions, null);
+    this.kept.set(account, { partition, books });
+    // They wait by the new version from now on.
+    this.undecided.unshift(...this.takeWaiting(account));
   }
 
   /** Never given before: the epoch is this owner's alone, and its beginning tells it from one that a restored backup repeats. */
@@ -349,17 +630,39 @@ export class QuotaHandler {
   };
 }
 
-/** Open, closed a moment ago in this same turn, or closed before and found in the tables. */
-function grantIn(books: AccountBooks, gathered: Gathered, changes: LedgerChanges, id: string | null): Grant | null {
-  if (id === null) return null;
-  const known = books.open.get(id) ?? changes.grantOf(books.name, id);
-  if (known) return known;
-  const found = gathered.byId.get(id);
-  return found?.account === books.name ? found : null;
+/** What was counted of a limit's window before the account had that limit: all calls, of whatever kind, as it errs on the safe side. */
+async function chargesOfNew(
+  store: LedgerStore,
+  books: AccountBooks,
+  versions: readonly StoredVersion[],
+  nowMs: number,
+): Promise<MinuteCharge[]> {
+  const charges: MinuteCharge[] = [];
+  for (const { limit } of newLimits(books, versions)) {
+    if (limit.scope !== 'account' && limit.scope !== 'endpoint') continue;
+    const fromMs = nowMs - limit.lengthMs - limit.edgeMs - books.timing.minuteMs;
+    const span = { account: books.name, per: 'minute', integration: null, fromMs, toMs: nowMs + 1 } as const;
+    const stored = await store.usage({ ...span, limitRows: MAX_MINUTES_CHARGED });
+    const pending = books.usage.rows().filter(({ startsAt }) => startsAt >= fromMs);
+    for (const { integration, startsAt, used, expired } of sumUsage([...stored, ...pending]))
+      if (used + expired > 0) charges.push([limit.name, integration, startsAt, used + expired]);
+  }
+  return charges;
 }
 
-function reject(code: string, message: string): Rejected {
-  return { answer: 'rejected', code, message };
+function storedBooks(books: AccountBooks): StoredBooks {
+  return { account: books.name, books: JSON.stringify(snapshotOf(books)) };
+}
+
+function usageToStore(books: AccountBooks): UsageToStore[] {
+  const { timing, name: account } = books;
+  const hourMs = timing.minuteMs * MINUTES_PER_HOUR;
+  return books.usage.take().map((row) => ({
+    ...row,
+    account,
+    hour: Math.floor(row.startsAt / hourMs) * hourMs,
+    day: timing.dayStartAt(row.startsAt),
+  }));
 }
 
 const ASK_AGAIN_MS = 250;
@@ -369,7 +672,7 @@ const ASK_AGAIN_AFTER_ERROR_MS = 5_000;
 export const UNAVAILABLE: Unavailable = {
   answer: 'unavailable',
   code: 'unavailable',
-  message: 'this process does not own the ledger at the moment; ask again with the same requestId',
+  message: 'this process does not decide for the account at the moment; ask again with the same requestId',
   retryInMs: ASK_AGAIN_MS,
 };
 const OVERLOADED: Unavailable = {

@@ -1,46 +1,54 @@
 import type { AccountName } from '#contracts';
-import { openBooks } from './domain/books.js';
-import { type CallRun, callsOf, runsOf } from './domain/call-runs.js';
-import type { Grant } from './domain/grant.js';
-import type {
-  Closing,
-  ForeignCalls,
-  HoldTaken,
-  LedgerChanges,
-  LedgerEvent,
-  UsageChange,
-} from './domain/ledger-changes.js';
-import { memoryMs } from './domain/rebuild.js';
+import { REMEMBERED_MS } from './domain/books.js';
+import type { LedgerEvent } from './domain/ledger-changes.js';
+import { PARTITIONS, partitionOf } from './domain/partition.js';
+import type { AccountSnapshot } from './domain/snapshot.js';
+import { sumUsage, USAGE_FIELDS, type UsageRowCounts } from './domain/usage.js';
 import {
-  type Asked,
-  type CountedCalls,
-  foundKey,
-  type Gathered,
+  type Checkpoint,
+  EpochPassed,
   type LedgerStore,
   type LedgerStores,
-  type LoadedLedger,
+  type LoadedPartition,
+  type NewVersion,
   type StoredVersion,
+  type TurnToRecord,
   type UsageBuckets,
-  type VersionChanges,
 } from './ledger.store.js';
 
-type StoredGrant = Omit<Grant, 'calls'> & {
-  readonly account: AccountName;
-  readonly runs: readonly CallRun[];
-  readonly keys: string;
-};
+interface StoredTurn {
+  readonly seq: number;
+  readonly atMs: number;
+  /** JSON, as in Postgres: what was recorded doesn't change with what it was made of. */
+  readonly events: string;
+}
+
+class SimulatedPartition {
+  epoch = 0;
+  usageSeq = 0;
+  snapshotSeq = 0;
+  readonly journal: StoredTurn[] = [];
+}
 
 /** What the tables of a simulated ledger hold; outlives the stores that are opened on it, as a disk does. */
 export class SimulatedTables {
-  epoch = 0;
+  readonly partitions = Array.from({ length: PARTITIONS }, () => new SimulatedPartition());
   readonly versions = new Map<AccountName, StoredVersion[]>();
-  readonly grants = new Map<string, StoredGrant>();
-  readonly minutes = new Map<string, UsageChange>();
-  readonly days = new Map<string, UsageChange>();
-  readonly holds = new Map<string, HoldTaken>();
-  readonly closings: Closing[] = [];
-  readonly foreign: ForeignCalls[] = [];
-  readonly events: LedgerEvent[] = [];
+  readonly snapshots = new Map<AccountName, { readonly seq: number; readonly books: string }>();
+  readonly usage: Record<UsageBuckets['per'], Map<string, UsageRowCounts & { readonly account: AccountName }>> = {
+    minute: new Map(),
+    hour: new Map(),
+    day: new Map(),
+  };
+  readonly owners = new Map<number, SimulatedLedgerStore>();
+  readonly open = new Set<SimulatedLedgerStore>();
+
+  /** Everything that was decided, in order, of one partition after the other. */
+  events(): LedgerEvent[] {
+    return this.partitions.flatMap(({ journal }) =>
+      journal.flatMap(({ events }) => JSON.parse(events) as LedgerEvent[]),
+    );
+  }
 }
 
 /** Where simulated time comes from, and what goes wrong: called before and after each commit, may throw. */
@@ -49,159 +57,191 @@ export interface SimulatedWorld {
   readonly beforeCommit?: () => void;
   /** Throwing here loses the answer of a commit that did take effect. */
   readonly afterCommit?: () => void;
+  /** Waits before a commit's answer, where disks take time. */
+  readonly commitTakes?: () => Promise<void>;
 }
 
-/** The ledger's tables in memory, for virtual time: same promises as in Postgres, one owner at a time by epoch. */
+/** The ledger's tables in memory, for virtual time: same promises as in Postgres. */
 export class SimulatedLedgerStore implements LedgerStore {
-  readonly epoch: number;
-  private readonly owned = new AbortController();
+  private readonly session = new AbortController();
 
   constructor(
     private readonly tables: SimulatedTables,
     private readonly world: SimulatedWorld,
   ) {
-    tables.epoch += 1;
-    this.epoch = tables.epoch;
+    tables.open.add(this);
   }
 
   get ended(): AbortSignal {
-    return this.owned.signal;
+    return this.session.signal;
   }
 
-  async load(account?: AccountName): Promise<LoadedLedger> {
-    this.assertOwner();
+  async members(): Promise<number> {
+    this.assertOpen();
+    return Math.max(1, this.tables.open.size);
+  }
+
+  async take(partition: number): Promise<number | null> {
+    this.assertOpen();
+    const { owners, partitions } = this.tables;
+    if (owners.has(partition)) return null;
+    owners.set(partition, this);
+    const stored = partitions[partition]!;
+    stored.epoch += 1;
+    return stored.epoch;
+  }
+
+  async giveBack(partition: number): Promise<void> {
+    this.assertOpen();
+    if (this.tables.owners.get(partition) === this) this.tables.owners.delete(partition);
+  }
+
+  async beat(): Promise<number> {
+    this.assertOpen();
+    return this.world.nowMs();
+  }
+
+  /** Whoever stands still here is ended by `end`. */
+  async endStalled(): Promise<number> {
+    return 0;
+  }
+
+  /** Ends this session, as Postgres does for a process that is killed or cut off. */
+  end(): void {
+    if (this.session.signal.aborted) return;
+    this.session.abort(new Error('the session has ended'));
+    this.tables.open.delete(this);
+    for (const [partition, owner] of this.tables.owners) if (owner === this) this.tables.owners.delete(partition);
+  }
+
+  async load(
+    partition: number,
+    accounts: ReadonlyMap<AccountName, readonly StoredVersion[]>,
+  ): Promise<LoadedPartition> {
+    this.assertOpen();
+    const { journal, snapshotSeq, usageSeq } = this.tables.partitions[partition]!;
     const nowMs = this.world.nowMs();
-    const names = [...this.tables.versions.keys()].filter((name) => account === undefined || name === account);
-    return { nowMs, accounts: names.map((name) => this.loadOne(name, nowMs)) };
-  }
-
-  private loadOne(name: AccountName, nowMs: number): LoadedLedger['accounts'][number] {
-    const { versions, grants, holds, closings, foreign } = this.tables;
-    const all = versions.get(name) ?? [];
-    const sinceMs = nowMs - memoryMs(openBooks(all.slice(-1)));
+    const remembered = journal.findLast(({ atMs }) => atMs < nowMs - REMEMBERED_MS)?.seq ?? 0;
+    const afterSeq = Math.min(remembered, snapshotSeq);
     return {
-      versions: all.filter((_, index) => (all[index + 1]?.appliedAt ?? Number.MAX_SAFE_INTEGER) >= sinceMs),
-      grants: [...grants.values()]
-        .filter((grant) => grant.account === name)
-        .map(readGrant)
-        .filter((grant) => grant.arrivesBy >= sinceMs || grant.calls.some(({ state }) => state === 'open')),
-      holds: [...holds.values()].filter((hold) => hold.account === name),
-      closings: closings.filter((closing) => closing.account === name && closing.until > nowMs),
-      foreign: foreign.filter((calls) => calls.account === name && calls.at >= sinceMs),
+      accounts: [...accounts].map(([name, versions]) => {
+        const stored = this.tables.snapshots.get(name);
+        const snapshot = stored ? { seq: stored.seq, books: JSON.parse(stored.books) as AccountSnapshot } : null;
+        return { versions, snapshot };
+      }),
+      turns: journal
+        .filter(({ seq }) => seq > afterSeq)
+        .map(({ seq, atMs, events }) => ({ seq, atMs, events: JSON.parse(events) as LedgerEvent[] })),
+      usageSeq,
+      lastSeq: journal.at(-1)?.seq ?? 0,
+      nowMs,
     };
   }
 
-  async turn({ requests, grantIds }: Asked, decide: (gathered: Gathered) => LedgerChanges): Promise<void> {
-    this.assertOwner();
-    const asked = new Set(requests.map((one) => foundKey(one.account, one.integration, one.requestId)));
-    const byRequest = new Map<string, Grant>();
-    const byId = new Map<string, Grant & { account: AccountName }>();
-    for (const stored of this.tables.grants.values()) {
-      const key = foundKey(stored.account, stored.integration, stored.requestId);
-      if (asked.has(key)) byRequest.set(key, readGrant(stored));
-      if (grantIds.includes(stored.id)) byId.set(stored.id, { ...readGrant(stored), account: stored.account });
-    }
-    const changes = decide({ nowMs: this.world.nowMs(), byRequest, byId });
+  async record(turns: readonly TurnToRecord[]): Promise<number> {
+    this.assertOpen();
     this.world.beforeCommit?.();
-    this.assertOwner();
-    this.record(changes);
+    this.assertOpen();
+    const nowMs = this.world.nowMs();
+    for (const { partition, epoch, seq, atMs, events } of turns) {
+      const stored = this.tables.partitions[partition]!;
+      if (this.tables.owners.get(partition) !== this || stored.epoch !== epoch) throw new EpochPassed();
+      if (seq !== (stored.journal.at(-1)?.seq ?? 0) + 1)
+        throw new Error(`turn ${seq} doesn't follow the journal's last`);
+      stored.journal.push({ seq, atMs, events: JSON.stringify(events) });
+    }
     this.world.afterCommit?.();
+    await this.world.commitTakes?.();
+    this.assertOpen();
+    return nowMs;
   }
 
-  async versions(): Promise<ReadonlyMap<AccountName, readonly StoredVersion[]>> {
-    return structuredClone(this.tables.versions);
+  async checkpoint({ partition, epoch, seq, usage, snapshots }: Checkpoint): Promise<void> {
+    const stored = this.tables.partitions[partition]!;
+    if (stored.epoch !== epoch || stored.usageSeq > seq) throw new EpochPassed();
+    for (const per of ['minute', 'hour', 'day'] as const)
+      for (const row of usage) addTo(this.tables.usage[per], per === 'minute' ? row : { ...row, startsAt: row[per] });
+    for (const table of Object.values(this.tables.usage)) for (const [key, row] of table) assertAddsUp(key, row);
+    stored.usageSeq = seq;
+    if (!snapshots) return;
+    stored.snapshotSeq = seq;
+    for (const { account, books } of snapshots) this.tables.snapshots.set(account, { seq, books });
   }
 
-  async apply({ versions, changes }: VersionChanges, leastMs: number): Promise<void> {
-    this.assertOwner();
+  async versions(afterId: number): Promise<ReadonlyMap<AccountName, readonly StoredVersion[]>> {
+    this.assertOpen();
+    const newer = [...this.tables.versions].map(
+      ([account, all]) => [account, all.filter(({ id }) => id > afterId)] as const,
+    );
+    return structuredClone(new Map(newer.filter(([, all]) => all.length > 0)));
+  }
+
+  async addVersions(versions: readonly NewVersion[], leastMs: number): Promise<void> {
+    this.assertOpen();
+    const { tables } = this;
     for (const version of versions) {
       const { name } = version.config;
-      const all = this.tables.versions.get(name) ?? [];
-      this.tables.versions.set(name, [...all, { ...version, appliedAt: Math.max(this.world.nowMs(), leastMs) }]);
+      const id = 1 + Math.max(0, ...[...tables.versions.values()].flat().map((one) => one.id));
+      const stored = { ...version, id, appliedAt: Math.max(this.world.nowMs(), leastMs) };
+      tables.versions.set(name, [...(tables.versions.get(name) ?? []), stored]);
     }
-    this.record(changes);
   }
 
-  async usage({ account, per, integration, fromMs, toMs, hourMs, limitRows }: UsageBuckets): Promise<CountedCalls[]> {
-    const sums = new Map<string, UsageChange>();
-    for (const row of (per === 'day' ? this.tables.days : this.tables.minutes).values()) {
-      if (row.account !== account || (integration !== null && row.integration !== integration)) continue;
-      if (row.startsAt < fromMs || row.startsAt >= toMs) continue;
-      const startsAt = per === 'hour' ? Math.floor(row.startsAt / hourMs) * hourMs : row.startsAt;
-      addTo(sums, { ...row, startsAt });
-    }
-    const sorted = [...sums.values()].toSorted(
-      (a, b) => a.startsAt - b.startsAt || (a.integration < b.integration ? -1 : 1),
+  async usage({ account, per, integration, fromMs, toMs, limitRows }: UsageBuckets): Promise<UsageRowCounts[]> {
+    const rows = [...this.tables.usage[per].values()].filter(
+      (row) =>
+        row.account === account &&
+        (integration === null || row.integration === integration) &&
+        row.startsAt >= fromMs &&
+        row.startsAt < toMs,
     );
-    return sorted.slice(0, limitRows);
-  }
-
-  async setOpenSince(): Promise<void> {
-    // Everything is read at every load.
+    return sumUsage(rows)
+      .toSorted((a, b) => a.startsAt - b.startsAt || (a.integration < b.integration ? -1 : 1))
+      .slice(0, limitRows);
   }
 
   async prune(): Promise<boolean> {
     return false;
   }
 
-  async release(): Promise<void> {
-    this.owned.abort();
+  async close(): Promise<void> {
+    this.end();
   }
 
-  private assertOwner(): void {
-    if (this.tables.epoch !== this.epoch || this.owned.signal.aborted) {
-      this.owned.abort();
-      throw new Error('another owner has begun');
-    }
-  }
-
-  private record(changes: LedgerChanges): void {
-    const { tables } = this;
-    for (const { account, grant } of changes.grantsMade.values()) {
-      const twice = [...tables.grants.values()].some(
-        (one) => one.account === account && one.integration === grant.integration && one.requestId === grant.requestId,
-      );
-      if (twice || tables.grants.has(grant.id)) throw new Error('a request has a grant already');
-    }
-    for (const { account, grant } of [...changes.grantsMade.values(), ...changes.grantsChanged.values()])
-      tables.grants.set(grant.id, writeGrant(account, grant));
-    for (const change of changes.minutes.values()) addTo(tables.minutes, change);
-    for (const change of changes.days.values()) addTo(tables.days, change);
-    for (const hold of changes.holdsTaken) tables.holds.set(`${hold.account} ${hold.id}`, hold);
-    for (const { account, holdId } of changes.holdsReleased) tables.holds.delete(`${account} ${holdId}`);
-    tables.closings.push(...changes.closings);
-    tables.foreign.push(...changes.foreign);
-    tables.events.push(...changes.events);
+  private assertOpen(): void {
+    this.session.signal.throwIfAborted();
   }
 }
 
-/** Ownership of simulated tables: whoever asks has it, and whoever had it before has it no more. */
+/** Simulated tables can always be reached. */
 export class SimulatedLedgerStores implements LedgerStores {
   constructor(
     private readonly tables: SimulatedTables,
     private readonly world: SimulatedWorld,
   ) {}
 
-  async own(): Promise<LedgerStore> {
+  async open(): Promise<SimulatedLedgerStore> {
     return new SimulatedLedgerStore(this.tables, this.world);
   }
 }
 
-function addTo(rows: Map<string, UsageChange>, change: UsageChange): void {
-  const key = `${change.account} ${change.integration} ${change.startsAt}`;
-  const row = rows.get(key) ?? { ...change, granted: 0, used: 0, returned: 0, expired: 0, open: 0 };
-  for (const field of ['granted', 'used', 'returned', 'expired', 'open'] as const) row[field] += change[field];
-  const counts = [row.used, row.returned, row.expired, row.open];
-  if (counts.some((count) => count < 0) || row.granted !== counts.reduce((sum, count) => sum + count, 0))
+/** One account's versions and the partition that its decisions are in, for tests that look into the tables. */
+export function partitionIn(tables: SimulatedTables, account: AccountName): SimulatedTables['partitions'][number] {
+  return tables.partitions[partitionOf(account)]!;
+}
+
+type Row = UsageRowCounts & { readonly account: AccountName };
+
+function addTo(table: Map<string, Row>, { account, integration, startsAt, ...counts }: Row): void {
+  const key = `${account} ${integration} ${startsAt}`;
+  const row: Row = structuredClone(table.get(key)) ?? { account, integration, startsAt, ...NO_CALLS };
+  for (const field of USAGE_FIELDS) row[field] += counts[field];
+  table.set(key, row);
+}
+
+const NO_CALLS = { granted: 0, used: 0, returned: 0, expired: 0, open: 0, crmRefused: 0, wouldRefuse: 0 };
+
+function assertAddsUp(key: string, { granted, used, returned, expired, open }: Row): void {
+  if (Math.min(used, returned, expired, open) < 0 || granted !== used + returned + expired + open)
     throw new Error(`the counts of ${key} don't add up`);
-  rows.set(key, row);
-}
-
-function writeGrant(account: AccountName, { calls, ...grant }: Grant): StoredGrant {
-  const keys = JSON.stringify(calls.map(({ key }) => key));
-  return structuredClone({ ...grant, account, runs: runsOf(calls), keys });
-}
-
-function readGrant({ runs, keys, ...grant }: StoredGrant): Grant {
-  return { ...structuredClone(grant), calls: callsOf(runs, JSON.parse(keys) as Grant['calls'][number]['key'][]) };
 }

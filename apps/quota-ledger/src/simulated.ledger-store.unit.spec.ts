@@ -1,8 +1,12 @@
-import { systemClock } from '#clock';
 import { describeLedgerStore } from './ledger.store.conformance.spec.js';
-import { SimulatedLedgerStores, SimulatedTables } from './simulated.ledger-store.js';
+import { SimulatedLedgerStore, SimulatedTables } from './simulated.ledger-store.js';
 
 describeLedgerStore('the simulated ledger store', async () => {
-  const stores = new SimulatedLedgerStores(new SimulatedTables(), { nowMs: () => systemClock.nowMs() });
-  return { own: () => stores.own() };
+  const tables = new SimulatedTables();
+  return {
+    open: async () => new SimulatedLedgerStore(tables, { nowMs: () => Date.now() }),
+    endAll: async () => {
+      for (const store of tables.open) store.end();
+    },
+  };
 });

@@ -5,13 +5,16 @@ import { type RunningService, type ServiceTools, startService } from '#telemetry
 import { readAccountsFile } from './accounts-file.js';
 import { LedgerDoors } from './ledger.doors.js';
 import { LedgerOwner } from './ledger.owner.js';
+import { ForecastHandler } from './forecast.handler.js';
+import { QuotaHandler } from './quota.handler.js';
+import { UsageHandler } from './usage.handler.js';
 import { QuotaLedgerModule } from './quota-ledger.module.js';
 import { guardQuotaDoor } from './quota.http-gate.js';
 import { type QuotaLedgerSettings, quotaLedgerSettings } from './quota-ledger.settings.js';
 
 const DAY_MS = 86_400_000;
 /** Requests being answered at once: more than the handler lets wait, so that it is the one to say `unavailable`. */
-const MAX_REQUESTS_IN_FLIGHT = 16_384;
+const MAX_REQUESTS_IN_FLIGHT = 32_768;
 
 /** Runs the quota ledger until a signal ends it. */
 export function startQuotaLedger(): Promise<RunningService> {
@@ -52,8 +55,13 @@ export async function prepare(
 
 /** The doors over NATS. */
 export function ledgerDoors(app: INestApplication, { log }: ServiceTools): LedgerDoors {
-  const nc = app.get<NatsConnection>(NATS);
-  return new LedgerDoors({ nc, maxInFlight: MAX_REQUESTS_IN_FLIGHT, log }, app.get(LedgerOwner));
+  const parts = {
+    quota: app.get(QuotaHandler),
+    usages: app.get(UsageHandler),
+    forecasts: app.get(ForecastHandler),
+    owner: app.get(LedgerOwner),
+  };
+  return new LedgerDoors({ nc: app.get<NatsConnection>(NATS), maxInFlight: MAX_REQUESTS_IN_FLIGHT, log }, parts);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

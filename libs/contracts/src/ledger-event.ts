@@ -9,6 +9,7 @@ export const LEDGER_EVENTS = [
   'held',
   'released',
   'closed',
+  'refused',
   'foreign',
   'licence',
   'applied',

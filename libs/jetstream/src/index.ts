@@ -17,7 +17,8 @@ export { consume, type ConsumeOptions, type Consumption, type Delivered } from '
 export { ack, deadLetter, type Disposition, retryAfter } from './disposition.js';
 export { durabilityNote } from './durability-note.js';
 export { type DeclaredStream, declareStream, StreamMismatch, type StreamSizes } from './declare-stream.js';
-export { DoorRejection, doorValidation, NatsDoorContext, NatsDoors, type NatsDoorsOptions } from './nats-doors.js';
+export { DoorRejection, doorValidation, NatsDoors, type NatsDoorsOptions } from './nats-doors.js';
+export { RequestContext, RequestDoors, type RequestDoorsOptions, type RequestHandler } from './request-doors.js';
 export { NATS, natsModule } from './nats-module.js';
 export { OutboxRelay, type OutboxRelayOptions, type OutboxRow } from './outbox-relay.js';
 export {

@@ -9,7 +9,8 @@ import { of } from 'rxjs';
 import { testNats, type TestNats } from '../../../test/support/servers.js';
 import { until } from '../../../test/support/until.js';
 import { connectNats } from './connect-nats.js';
-import { DoorRejection, doorValidation, NatsDoorContext, NatsDoors, type NatsDoorsOptions } from './nats-doors.js';
+import { DoorRejection, doorValidation, NatsDoors, type NatsDoorsOptions } from './nats-doors.js';
+import { RequestContext } from './request-doors.js';
 
 class GreetBody {
   @IsString()
@@ -26,7 +27,7 @@ let held = 0;
 @Controller()
 class GreetController {
   @MessagePattern('greet.v1.*.hello')
-  hello(@Payload() data: unknown, @Ctx() ctx: NatsDoorContext) {
+  hello(@Payload() data: unknown, @Ctx() ctx: RequestContext) {
     return { data, subject: ctx.subject, account: ctx.tokens[2], trace: ctx.headers?.get('traceparent') ?? null };
   }
 
@@ -42,7 +43,7 @@ class GreetController {
   }
 
   @MessagePattern('greet.v1.*.raw')
-  raw(@Payload() _data: unknown, @Ctx() ctx: NatsDoorContext) {
+  raw(@Payload() _data: unknown, @Ctx() ctx: RequestContext) {
     return { bytes: ctx.raw.length };
   }
 

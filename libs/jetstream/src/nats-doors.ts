@@ -1,25 +1,8 @@
 import { type CustomTransportStrategy, type MessageHandler, RpcException, Server } from '@nestjs/microservices';
 import { ValidationPipe, type ValidationError } from '@nestjs/common';
-import type { Msg, MsgHdrs, NatsConnection, Subscription } from '@nats-io/transport-node';
-import { type Clock, settledWithin, systemClock } from '#clock';
-import type { Rejected, Unavailable } from '#contracts';
-import { type Log, silentLog } from '#telemetry';
+import type { Rejected } from '#contracts';
 import { firstValueFrom, isObservable } from 'rxjs';
-import { connectionState } from './connection-state.js';
-
-/** What a handler can know of a request beside its data: `@Ctx() ctx: NatsDoorContext`. */
-export class NatsDoorContext {
-  constructor(
-    /** The subject it was sent to. */
-    readonly subject: string,
-    /** All parts of the subject: `quota.v1.demo.ccai.acquire` has the account at 2 and the integration at 3. */
-    readonly tokens: readonly string[],
-    /** Null where the request has none. */
-    readonly headers: MsgHdrs | null,
-    /** The body as it arrived. */
-    readonly raw: Uint8Array,
-  ) {}
-}
+import { type RequestContext, RequestDoors, type RequestDoorsOptions } from './request-doors.js';
 
 /** Throw it in a handler, pipe or filter to answer `{answer: 'rejected', code, message}`: asking the same again is pointless. */
 export class DoorRejection extends RpcException {
@@ -31,67 +14,36 @@ export class DoorRejection extends RpcException {
   }
 }
 
-export interface NatsDoorsOptions {
-  readonly nc: NatsConnection;
+export interface NatsDoorsOptions extends Omit<RequestDoorsOptions, 'answerTo' | 'queue'> {
   /** The service's name: of its replicas, one answers each request. */
   readonly queue: string;
   /** `atStart` (default): every pattern listens from the start. `byHand`: only what `open` is called for. */
   readonly opens?: 'atStart' | 'byHand';
-  /** Most requests being answered at once; beyond it they are told to ask again, `overloaded`. Default 1024. */
-  readonly maxInFlight?: number;
-  /** Larger bodies are rejected as `body_too_large`. Default 1 MiB. */
-  readonly maxRequestBytes?: number;
-  /** Longest wait, on close, for requests being answered; default 5 s. */
-  readonly drainMs?: number;
-  readonly log?: Log;
-  readonly clock?: Clock;
 }
 
-const IN_FLIGHT_LIMIT = 1_024;
-const REQUEST_BYTES_LIMIT = 1_048_576;
-const DRAIN_LIMIT_MS = 5_000;
-/** When to ask again after what may have passed by then. */
-const ASK_AGAIN_MS = 1_000;
-/** Where a requester may have its answer: clients' inboxes (`nats-users.ts` in #accounts names them). */
-const INBOX_PREFIXES = ['_INBOX.', '_SVC.'];
-
 /**
- * Doors over NATS request/reply: `@MessagePattern('quota.v1.*.*.acquire')` handlers of the service's module, over its
- * one connection. JSON in, JSON out; a body that isn't JSON is answered `{answer: 'rejected', code: 'malformed_json', message}`,
- * a handler's error (logged) `{answer: 'unavailable', code: 'internal_error', message, retryInMs}`, as nobody can tell whether the
- * same request fails again. Pipes, guards, filters and interceptors work.
- * Handlers run concurrently. The connection itself stays open on `close`.
- *
- * The reply subject is the requester's to choose, and the answer is published with this service's permissions: a request
- * that wants its answer anywhere but in an inbox is dropped, or whoever may ask could write wherever the service may.
+ * Doors over NATS request/reply (`RequestDoors`) for Nest's handlers: `@MessagePattern('ingest.v1.*.*.calls')` of the
+ * service's module, over its one connection. Pipes, guards, filters and interceptors work.
  */
 export class NatsDoors extends Server implements CustomTransportStrategy {
   override readonly transportId = Symbol('nats-doors');
   readonly #options: NatsDoorsOptions;
-  readonly #log: Log;
-  readonly #maxInFlight: number;
-  readonly #maxRequestBytes: number;
-  readonly #open = new Map<string, Subscription>();
-  #inFlight = 0;
-  #dropped = 0;
-  #idle: (() => void) | null = null;
+  readonly #doors: RequestDoors;
 
   constructor(options: NatsDoorsOptions) {
     super();
     this.#options = options;
-    this.#log = options.log ?? silentLog;
-    this.#maxInFlight = options.maxInFlight ?? IN_FLIGHT_LIMIT;
-    this.#maxRequestBytes = options.maxRequestBytes ?? REQUEST_BYTES_LIMIT;
+    this.#doors = new RequestDoors({ ...options, answerTo: rejectionIn });
   }
 
   /** Requests being answered. */
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#doors.inFlight;
   }
 
   /** Requests dropped since the start because their answer was wanted elsewhere than in an inbox. */
   get dropped(): number {
-    return this.#dropped;
+    return this.#doors.dropped;
   }
 
   /** Called by Nest once all handlers are known. */
@@ -110,107 +62,16 @@ export class NatsDoors extends Server implements CustomTransportStrategy {
    * @throws TypeError where no handler's pattern covers it
    */
   open(subject: string): void {
-    if (this.#open.has(subject)) return;
+    if (this.#doors.isOpen(subject)) return;
     const found = [...this.messageHandlers].find(([pattern]) => covers(pattern, subject));
     if (!found) throw new TypeError(`no handler for ${subject}`);
     const handler = found[1];
-    const subscription = this.#options.nc.subscribe(subject, {
-      queue: this.#options.queue,
-      callback: (error, msg) => {
-        if (error) this.#log.error('a door is closed by the server', { subject, error });
-        else void this.#answer(handler, msg);
-      },
-    });
-    this.#open.set(subject, subscription);
+    this.#doors.open(subject, (body, context) => answerOf(handler, body, context));
   }
 
-  /**
-   * Stops answering a subject that `open` was called for; without one stops all, and waits (at most `drainMs`) until what
-   * arrived before has been answered.
-   */
-  async close(subject?: string): Promise<void> {
-    const closing = [...this.#open].filter(([open]) => subject === undefined || open === subject);
-    for (const [open] of closing) this.#open.delete(open);
-    const { nc } = this.#options;
-    // Draining asks the server, which may be away: then nothing more can arrive anyway.
-    if (nc.isClosed() || !connectionState(nc).connected) {
-      for (const [, subscription] of closing) subscription.unsubscribe();
-      return;
-    }
-    await Promise.all(closing.map(([, subscription]) => subscription.drain().catch(() => undefined)));
-    if (subject !== undefined) return;
-    await this.#drained();
-  }
-
-  async #drained(): Promise<void> {
-    if (this.#inFlight === 0) return;
-    const clock = this.#options.clock ?? systemClock;
-    const drainMs = this.#options.drainMs ?? DRAIN_LIMIT_MS;
-    const idle = new Promise<void>((resolve) => {
-      this.#idle = resolve;
-    });
-    if (!(await settledWithin(idle, drainMs, clock)))
-      this.#log.warn('closed with requests unanswered', { requests: this.#inFlight, drainMs });
-  }
-
-  async #answer(handler: MessageHandler, msg: Msg): Promise<void> {
-    if (msg.reply && !INBOX_PREFIXES.some((prefix) => msg.reply!.startsWith(prefix))) {
-      this.#drop(msg);
-      return;
-    }
-    if (this.#inFlight >= this.#maxInFlight) {
-      reply(msg, unavailable('overloaded', `more than ${this.#maxInFlight} requests are being answered`));
-      return;
-    }
-    this.#inFlight += 1;
-    try {
-      const answer = await this.#handle(handler, msg);
-      if (msg.reply) reply(msg, answer);
-    } catch (error) {
-      // Larger than the server lets through, or not JSON.
-      this.#log.error('an answer could not be sent', { subject: msg.subject, error });
-      if (!this.#options.nc.isClosed()) reply(msg, unavailable('internal_error', 'the answer could not be sent'));
-    } finally {
-      this.#inFlight -= 1;
-      if (this.#inFlight === 0) this.#idle?.();
-    }
-  }
-
-  /** Said once: whoever can send one can send many, and the log is not theirs to fill. */
-  #drop({ subject, reply }: Msg): void {
-    this.#dropped += 1;
-    if (this.#dropped === 1)
-      this.#log.warn('a request wants its answer elsewhere than in an inbox; it and all like it are dropped', {
-        subject,
-        reply,
-      });
-  }
-
-  async #handle(handler: MessageHandler, msg: Msg): Promise<unknown> {
-    const { subject, data } = msg;
-    if (data.length > this.#maxRequestBytes)
-      return rejected('body_too_large', `the body has ${data.length} bytes, at most ${this.#maxRequestBytes} are read`);
-    let body: unknown;
-    try {
-      body = data.length === 0 ? null : JSON.parse(msg.string());
-    } catch {
-      return rejected('malformed_json', 'the body is not JSON');
-    }
-    const context = new NatsDoorContext(subject, subject.split('.'), msg.headers ?? null, data);
-    try {
-      const answer: unknown = await handler(body, context);
-      // Filters and interceptors answer with observables; plain handlers with values, which is the fast way.
-      return isObservable(answer) ? await firstValueFrom(answer) : answer;
-    } catch (error) {
-      return this.#answerTo(error, subject);
-    }
-  }
-
-  #answerTo(error: unknown, subject: string): Rejected | Unavailable {
-    const told = error instanceof RpcException ? error.getError() : error;
-    if (isRejected(told)) return told;
-    this.#log.error('a request failed', { subject, error });
-    return unavailable('internal_error', 'the request failed inside; it is logged');
+  /** As `RequestDoors.close`. */
+  close(subject?: string): Promise<void> {
+    return this.#doors.close(subject);
   }
 
   /** Nest's interface: there are no events of this transport. */
@@ -224,16 +85,16 @@ export class NatsDoors extends Server implements CustomTransportStrategy {
   }
 }
 
-function reply(msg: Msg, answer: unknown): void {
-  msg.respond(JSON.stringify(answer ?? null));
+/** Filters and interceptors answer with observables; plain handlers with values, which is the fast way. */
+async function answerOf(handler: MessageHandler, body: unknown, context: RequestContext): Promise<unknown> {
+  const answer: unknown = await handler(body, context);
+  return isObservable(answer) ? await firstValueFrom(answer) : answer;
 }
 
-function rejected(code: string, message: string): Rejected {
-  return { answer: 'rejected', code, message };
-}
-
-function unavailable(code: string, message: string): Unavailable {
-  return { answer: 'unavailable', code, message, retryInMs: ASK_AGAIN_MS };
+/** The rejection that an error tells of; null where it tells of something else. */
+function rejectionIn(error: unknown): Rejected | null {
+  const told = error instanceof RpcException ? error.getError() : error;
+  return isRejected(told) ? told : null;
 }
 
 function isRejected(value: unknown): value is Rejected {

@@ -8,12 +8,6 @@ import { callsBefore, serve } from './serve-waiting.js';
 import { dequeue, enqueue, MAX_WAITING_REQUESTS, waiterOf } from './waiting.js';
 
 export { MAX_CALLS_PER_GRANT } from './fit.js';
-export { takeHolds } from './give-grant.js';
-
-export interface Moment extends GrantMoment {
-  /** The grant that this request got before, where the tables know one with no open calls. */
-  readonly known: Grant | null;
-}
 
 /**
  * Decides over every limit, share and place at once: either calls for as many as fit of `min..max`, charged to all of
@@ -24,10 +18,10 @@ export function acquire(
   books: AccountBooks,
   integration: IntegrationName,
   request: AcquireRequest,
-  moment: Moment,
+  moment: GrantMoment,
   changes: LedgerChanges,
 ): AcquireAnswer | 'waits' {
-  const known = books.openByRequest.get(requestKey(integration, request.requestId)) ?? moment.known;
+  const known = books.byRequest.get(requestKey(integration, request.requestId));
   if (known) return grantAgain(books, known, request, moment.nowMs);
   const ask = { integration, request };
   if (books.waiting.byRequest.size > 0) {
@@ -65,7 +59,7 @@ function waitOrRefuse(books: AccountBooks, ask: Ask, { blocked, short }: Misfit,
 const NEXT = Number.MAX_SAFE_INTEGER;
 
 /** Others wait: it stands in line with them, and those before it are served first. */
-function takeTurn(books: AccountBooks, ask: Ask, moment: Moment, changes: LedgerChanges): AcquireAnswer | 'waits' {
+function takeTurn(books: AccountBooks, ask: Ask, moment: GrantMoment, changes: LedgerChanges): AcquireAnswer | 'waits' {
   const { integration, request } = ask;
   const { nowMs } = moment;
   const { firstDeadline } = books.waiting;
@@ -91,7 +85,7 @@ function unserved(books: AccountBooks, ask: Ask, nowMs: number): Blocked {
 }
 
 /** Shadow mode refuses nothing: what would be refused is granted at once, and told so. */
-function grantAnyway(books: AccountBooks, ask: Ask, moment: Moment, changes: LedgerChanges): Granted {
+function grantAnyway(books: AccountBooks, ask: Ask, moment: GrantMoment, changes: LedgerChanges): Granted {
   const { nowMs } = moment;
   const never = neverFits(books, ask);
   const { calls, blocked } = fit(books, ask, nowMs);

@@ -7,12 +7,13 @@ import {
   type IntegrationName,
 } from '#contracts';
 import { draws, type HoldLimit, type Limit, limitsOf, windowAt } from '#limits';
-import { type Counter, counterFor } from './counter.js';
+import { type Counter, counterFor, type CounterState } from './counter.js';
 import { emptyForeign, type ForeignBook, headroomFor, shortestTold } from './foreign.js';
-import type { Grant } from './grant.js';
+import { type Grant, holdIdOf } from './grant.js';
 import { type ShareTerms, shareTermsOf } from './share.js';
 import { nobodyWaits, type WaitingRequests } from './waiting.js';
 import { emptyLicence, type LicenceBook } from './licence.js';
+import { PendingUsage } from './usage.js';
 
 /** How long everything takes on an account, ms; divided by its declared time scale where the CRM's time is. */
 export interface Timing {
@@ -83,12 +84,16 @@ export interface AccountBooks {
   readonly drawnBy: Readonly<
     Record<CallKind, { readonly limits: readonly LimitBook[]; readonly holds: readonly HoldBook[] }>
   >;
-  /** Grants with open calls, oldest first. Settled ones are in the tables only. */
+  /** Grants with open calls, oldest first. */
   readonly open: Map<string, Grant>;
-  /** The same, by `requestKey`. */
-  readonly openByRequest: Map<string, Grant>;
   /** Until when a limit is closed for one integration only, epoch ms (see `closedFor`). */
   readonly closedForOne: Map<string, number>;
+  /** Grants without open calls that are still remembered, in the order in which they closed; with when they did, epoch ms. */
+  readonly past: Map<string, { readonly grant: Grant; readonly closedAt: number }>;
+  /** Both, by `requestKey`. */
+  readonly byRequest: Map<string, Grant>;
+  /** Calls counted since usage was last stored. */
+  readonly usage: PendingUsage;
   /** Requests that wait for their turn. Not recorded anywhere: who owns the ledger next is asked again. */
   readonly waiting: WaitingRequests;
   /** Whose requests operators have stopped for now. */
@@ -113,24 +118,50 @@ const LEAST_SETTLE_GRACE_MS = 2_000;
 const LONGEST_SEND_IN_MS = 2_000;
 const TRANSIT_MS = 5_000;
 const ASK_AGAIN_MS = 500;
+/** A grant is remembered for this long after the last of its calls was settled, and as long as it has places. */
+export const REMEMBERED_MS = 120_000;
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
-/** Empty books for an account. `versions` are all that were in force within its longest window, oldest first. */
-export function openBooks(versions: readonly AccountVersion[]): AccountBooks {
+/** What is known of a limit from before. */
+export interface KeptLimit {
+  readonly whole: CounterState;
+  readonly byKey: readonly (readonly [key: string, state: CounterState])[];
+  readonly foreign: ForeignBook;
+  /** Where the configuration is the same; else what it says counts. */
+  readonly adopted: { readonly maxima: readonly MaxStep[]; readonly licence: LicenceBook } | null;
+}
+
+/**
+ * Books for an account, empty but for what is kept of its limits. `versions` are all that were in force within its longest
+ * window, oldest first.
+ */
+export function openBooks(
+  versions: readonly AccountVersion[],
+  keptOf: (limit: string) => KeptLimit | null = () => null,
+): AccountBooks {
   const newest = versions.at(-1);
   if (!newest) throw new Error('an account without a version has no books');
   const { limits, holds } = limitsOf(newest.config);
   const steps = versions.map(({ appliedAt, config }) => ({ appliedAt, limits: limitsOf(config).limits }));
   const limitBooks = limits.map((limit): LimitBook => {
-    const maxima = steps.flatMap(({ appliedAt, limits: then }) => {
+    const kept = keptOf(limit.name);
+    const configured = steps.flatMap(({ appliedAt, limits: then }) => {
       const max = then.find(({ name }) => name === limit.name)?.max;
       return max === undefined ? [] : [{ since: appliedAt, max }];
     });
-    const whole = counterFor(limit, maxSinceOf(maxima));
-    const byKey = new Map<string, Counter>();
-    const terms = shareTermsOf(newest.config, limit);
-    return { limit, maxima, whole, terms, byKey, foreign: emptyForeign(), licence: emptyLicence() };
+    const maxima = kept?.adopted ? [...kept.adopted.maxima] : configured;
+    const maxSince = maxSinceOf(maxima);
+    const byKey = (kept?.byKey ?? []).map(([key, state]) => [key, counterFor(limit, maxSince, state)] as const);
+    return {
+      limit,
+      maxima,
+      whole: counterFor(limit, maxSince, kept?.whole),
+      byKey: new Map(byKey),
+      terms: shareTermsOf(newest.config, limit),
+      foreign: kept?.foreign ?? emptyForeign(),
+      licence: kept?.adopted?.licence ?? emptyLicence(),
+    };
   });
   keepForOthers(limitBooks, newest.config);
   const holdBooks = holds.map((limit): HoldBook => ({ limit, taken: new Map(), closedUntil: 0 }));
@@ -143,10 +174,12 @@ export function openBooks(versions: readonly AccountVersion[]): AccountBooks {
     holds: holdBooks,
     drawnBy: drawnByKind(limitBooks, holdBooks),
     open: new Map(),
-    openByRequest: new Map(),
     closedForOne: new Map(),
     waiting: nobodyWaits(),
     paused: { account: false, integrations: new Set() },
+    past: new Map(),
+    byRequest: new Map(),
+    usage: new PendingUsage(),
   };
 }
 
@@ -186,10 +219,9 @@ function dayStarts(lengthMs: number, anchor: string): (at: number) => number {
   };
 }
 
-/** Starts of the minute and the day in which an instant is counted. */
-export function bucketsAt(timing: Timing, at: number): { readonly minute: number; readonly day: number } {
-  const minute = Math.floor(at / timing.minuteMs) * timing.minuteMs;
-  return { minute, day: timing.dayStartAt(at) };
+/** Start of the minute in which an instant is counted. */
+export function minuteAt({ minuteMs }: Timing, at: number): number {
+  return Math.floor(at / minuteMs) * minuteMs;
 }
 
 /** A lowered maximum counts at once, a raised one from the next window: the least that was in force since the instant. */
@@ -257,20 +289,45 @@ export function requestKey(integration: IntegrationName, requestId: string): str
 /** Enters a grant with open calls: found again by its id and by its request. Its calls are charged apart. */
 export function enterGrant(books: AccountBooks, grant: Grant): void {
   books.open.set(grant.id, grant);
-  books.openByRequest.set(requestKey(grant.integration, grant.requestId), grant);
+  books.byRequest.set(requestKey(grant.integration, grant.requestId), grant);
 }
 
-/** Takes a grant out once none of its calls is open. */
-export function leaveIfClosed(books: AccountBooks, grant: Grant): void {
+/** Enters a grant that has no open call any more: found again for as long as it is remembered. */
+export function enterPast(books: AccountBooks, grant: Grant, closedAt: number): void {
+  books.past.set(grant.id, { grant, closedAt });
+  books.byRequest.set(requestKey(grant.integration, grant.requestId), grant);
+}
+
+/** Lets a grant be of the past once none of its calls is open. */
+export function leaveIfClosed(books: AccountBooks, grant: Grant, nowMs: number): void {
   if (grant.calls.some(({ state }) => state === 'open')) return;
   books.open.delete(grant.id);
-  books.openByRequest.delete(requestKey(grant.integration, grant.requestId));
+  books.past.set(grant.id, { grant, closedAt: nowMs });
 }
 
-/** Drops counters of windows that are over. */
+/** A grant that is open or remembered. */
+export function findGrant(books: AccountBooks, id: string): Grant | null {
+  return books.open.get(id) ?? books.past.get(id)?.grant ?? null;
+}
+
+/** Does any call of the grant have a place that nobody released? */
+export function hasPlaces(books: AccountBooks, grant: Grant): boolean {
+  return holdsFor(books, grant.kind).some(({ taken }) =>
+    grant.calls.some((_, index) => taken.has(holdIdOf(grant.id, index))),
+  );
+}
+
+/** Drops counters of windows that are over, and grants that need no longer be remembered. */
 export function forgetPast(books: AccountBooks, nowMs: number): void {
   for (const book of books.limits) {
     book.whole.forget(nowMs);
     for (const [key, counter] of book.byKey) if (counter.forget(nowMs)) book.byKey.delete(key);
+  }
+  for (const [id, { grant, closedAt }] of books.past) {
+    if (closedAt + REMEMBERED_MS > nowMs) break;
+    if (hasPlaces(books, grant)) continue;
+    books.past.delete(id);
+    const key = requestKey(grant.integration, grant.requestId);
+    if (books.byRequest.get(key) === grant) books.byRequest.delete(key);
   }
 }

@@ -2,15 +2,31 @@ import type { IntegrationName } from '#contracts';
 import { isCountedByKey } from '#limits';
 import { type AccountBooks, counterOf, type LimitBook } from './books.js';
 import type { Counter } from './counter.js';
-import type { Closing } from './ledger-changes.js';
 
 /*
  * What the CRM closed. A closing names a limit (of windows or of places), one ticket or user of it or '' for all of it,
  * and the instant until which it holds; one on the word of an integration that isn't trusted holds for itself only.
  */
 
+/** The CRM's word that a limit (or one ticket or user of it) is closed. */
+export interface ClosedEntry {
+  readonly limit: string;
+  /** Empty for the whole limit. */
+  readonly key: string;
+  readonly until: number;
+  /** The CRM's status. */
+  readonly status: number;
+  /** Whose calls filled it: ours, or those of others who don't ask. */
+  readonly cause: 'own' | 'foreign';
+  /** The one integration that it is closed for; left out = for all. */
+  readonly onlyFor?: IntegrationName;
+}
+
 /** Puts a closing into the books. A closing never ends sooner than another one said; the same one twice is one. */
-export function applyClosing(books: AccountBooks, closing: Closing): void {
+export function applyClosing(
+  books: AccountBooks,
+  closing: Pick<ClosedEntry, 'limit' | 'key' | 'until' | 'onlyFor'>,
+): void {
   const { limit, key, until, onlyFor } = closing;
   if (onlyFor !== undefined) {
     const one = oneKey(onlyFor, limit, key);

@@ -93,7 +93,7 @@ export function askFor(
     ...request,
   };
   const id = `g${requests}`;
-  return acquire(books, integration, whole, { nowMs, newId: () => id, known: null }, changes);
+  return acquire(books, integration, whole, { nowMs, newId: () => id }, changes);
 }
 
 export function granted(answer: AcquireAnswer | 'waits'): Granted {

@@ -1,5 +1,7 @@
 import { type AccountBooks, leaveIfClosed } from './books.js';
 import { keepExpired } from './charge.js';
+import { countsOf, type Grant } from './grant.js';
+import type { ExpiredEntry } from './journal-entries.js';
 import type { LedgerChanges } from './ledger-changes.js';
 
 /** Most grants that one turn expires; the rest follow in the next. */
@@ -15,17 +17,22 @@ export function expire(books: AccountBooks, nowMs: number, changes: LedgerChange
     // Oldest first, and none waits longer before its first call than this.
     if (grant.settleBy - books.timing.longestSendInMs > nowMs || expired === MAX_EXPIRIES_PER_TURN) break;
     if (grant.settleBy > nowMs) continue;
-    const open = grant.calls.filter(({ state }) => state === 'open');
-    for (const call of open) {
-      keepExpired(books, grant, call);
-      changes.callClosed(books.name, grant, call, grant.minute, grant.day);
-    }
-    leaveIfClosed(books, grant);
-    changes.grantChanged(books.name, grant);
-    changes.event(books.name, grant.integration, 'expired', { grantId: grant.id, calls: open.length });
+    const entry: ExpiredEntry = { grantId: grant.id, calls: countsOf(grant).open };
+    changes.event(books.name, grant.integration, 'expired', entry);
+    applyExpired(books, grant, nowMs);
     expired += 1;
   }
   return expired;
+}
+
+/** Expires a grant's open calls; also when books are built again. */
+export function applyExpired(books: AccountBooks, grant: Grant, nowMs: number): void {
+  for (const call of grant.calls) {
+    if (call.state !== 'open') continue;
+    keepExpired(books, grant, call);
+    books.usage.closed(grant, 'expired', grant.minute);
+  }
+  leaveIfClosed(books, grant, nowMs);
 }
 
 /** When the next grant may expire; null where none is open. */

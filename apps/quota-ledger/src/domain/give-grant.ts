@@ -1,8 +1,9 @@
 import type { Granted, IntegrationName, Refused } from '#contracts';
-import { type AccountBooks, bucketsAt, enterGrant, holdsFor } from './books.js';
+import { type AccountBooks, enterGrant, holdsFor, minuteAt } from './books.js';
 import { chargeOpen } from './charge.js';
 import { type Ask, type Blocked, endsByItself, type Fit, spanFrom } from './fit.js';
 import { countsOf, type Grant, holdIdOf } from './grant.js';
+import { grantedEntry } from './journal-entries.js';
 import type { LedgerChanges } from './ledger-changes.js';
 import { standings } from './standing.js';
 
@@ -23,20 +24,8 @@ export function giveGrant(
   const { nowMs } = moment;
   const made = makeGrant(books, ask, { calls, notBefore }, moment);
   const grant = wouldRefuse ? { ...made, wouldRefuse } : made;
-  chargeOpen(books, grant);
-  takeHolds(books, grant, changes);
-  enterGrant(books, grant);
-  changes.grantMade(books.name, grant);
-  changes.event(books.name, ask.integration, 'granted', {
-    grantId: grant.id,
-    requestId: grant.requestId,
-    kind: grant.kind,
-    priority: grant.priority,
-    calls: grant.calls.length,
-    grantedAt: grant.grantedAt,
-    settleBy: grant.settleBy,
-    ...(wouldRefuse ? { wouldRefuse } : {}),
-  });
+  applyGranted(books, grant);
+  changes.event(books.name, ask.integration, 'granted', grantedEntry(grant));
   return grantedAnswer(books, grant, nowMs);
 }
 
@@ -58,7 +47,7 @@ function makeGrant(
     validUntil: notBefore + books.timing.validForMs,
     arrivesBy: span.to,
     settleBy: span.to + books.timing.settleGraceMs,
-    ...bucketsAt(books.timing, nowMs),
+    minute: minuteAt(books.timing, nowMs),
     calls: Array.from({ length: calls }, (_, index) => ({
       state: 'open' as const,
       span,
@@ -68,14 +57,21 @@ function makeGrant(
   };
 }
 
+/** A new grant's effects on the books; also when they are built again. */
+export function applyGranted(books: AccountBooks, grant: Grant): void {
+  chargeOpen(books, grant);
+  takeHolds(books, grant);
+  enterGrant(books, grant);
+  books.usage.granted(grant);
+}
+
 /** Takes the places that a grant's calls occupy. */
-export function takeHolds(books: AccountBooks, grant: Grant, changes: LedgerChanges): void {
-  for (const { limit, taken } of holdsFor(books, grant.kind))
+function takeHolds(books: AccountBooks, grant: Grant): void {
+  for (const { taken } of holdsFor(books, grant.kind))
     for (const index of grant.calls.keys()) {
       const { id: grantId, integration, grantedAt: takenAt } = grant;
-      const hold = { id: holdIdOf(grantId, index), grantId, integration, takenAt };
-      taken.set(hold.id, hold);
-      changes.holdsTaken.push({ ...hold, account: books.name, limit: limit.name });
+      const id = holdIdOf(grantId, index);
+      taken.set(id, { id, grantId, integration, takenAt });
     }
 }
 

@@ -42,9 +42,8 @@ export interface Grant {
   readonly arrivesBy: number;
   /** What is still open then expires. */
   readonly settleBy: number;
-  /** Starts of the minute and the day in which its calls are counted until their answer places them. */
+  /** Start of the minute in which its calls are counted until their answer places them. */
   readonly minute: number;
-  readonly day: number;
   readonly calls: readonly Call[];
   /** Granted in shadow mode only: what would have refused. */
   readonly wouldRefuse?: Granted['wouldRefuse'];

@@ -26,27 +26,27 @@ export function hold(
     return refusedAnswer(books, placesTaken(book.limit.name), moment.nowMs, 0);
   const id = moment.newId();
   const holdIds = idsOf(id, request.places);
-  for (const holdId of holdIds)
-    takePlace(books, book, { id: holdId, grantId: id, integration, request, moment }, changes);
-  changes.event(books.name, integration, 'held', {
-    requestId: request.requestId,
-    limit: request.limit,
-    holdIds,
-    takenAt: moment.nowMs,
-  });
+  const entry = { requestId: request.requestId, limit: request.limit, holdIds, grantId: id, takenAt: moment.nowMs };
+  applyHeld(books, integration, entry);
+  changes.event(books.name, integration, 'held', entry);
   return { answer: 'held', holdIds };
 }
 
-interface Place extends Pick<Hold, 'id' | 'grantId' | 'integration'> {
-  readonly request: HoldRequest;
-  readonly moment: GrantMoment;
+/** What the journal tells of places taken without a grant. */
+export interface HeldEntry {
+  readonly requestId: string;
+  readonly limit: string;
+  readonly holdIds: readonly string[];
+  /** Under which they are kept, though there is no grant. */
+  readonly grantId: string;
+  readonly takenAt: number;
 }
 
-function takePlace(books: AccountBooks, book: HoldBook, place: Place, changes: LedgerChanges): void {
-  const { id, grantId, integration, request, moment } = place;
-  const taken: Hold = { id, grantId, integration, takenAt: moment.nowMs, requestId: request.requestId };
-  book.taken.set(id, taken);
-  changes.holdsTaken.push({ ...taken, account: books.name, limit: book.limit.name });
+/** Takes them; also when books are built again. */
+export function applyHeld(books: AccountBooks, integration: IntegrationName, entry: HeldEntry): void {
+  const book = books.holds.find(({ limit }) => limit.name === entry.limit);
+  const { grantId, takenAt, requestId } = entry;
+  for (const id of entry.holdIds) book?.taken.set(id, { id, grantId, integration, takenAt, requestId });
 }
 
 function placeOf({ taken }: HoldBook, integration: IntegrationName, requestId: string): Hold | null {

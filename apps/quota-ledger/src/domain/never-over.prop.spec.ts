@@ -4,14 +4,16 @@ import { DEFAULT_QUOTA_POLICY, DEFAULT_SHARE, type AccountConfig, type CallKind,
 import { DEFAULT_POLICY } from '#accounts';
 import { draws, type Limit, limitsOf, windowsBetween } from '#limits';
 import { acquire } from './acquire.js';
-import { type AccountBooks, openBooks } from './books.js';
+import { type AccountBooks, findGrant, openBooks } from './books.js';
 import { expire } from './expire.js';
 import { countsOf, type Grant } from './grant.js';
-import { LedgerChanges, type UsageChange } from './ledger-changes.js';
-import { rebuild } from './rebuild.js';
+import { LedgerChanges, WHOLE_ACCOUNT } from './ledger-changes.js';
+import { type JournalTurn, rebuild, type StoredAccount } from './replay.js';
 import { release } from './release.js';
 import { settle } from './settle.js';
+import { snapshotOf } from './snapshot.js';
 import { standings } from './standing.js';
+import { sumUsage, type UsageRowCounts } from './usage.js';
 
 /*
  * A naive CRM that counts for itself, in windows whose edges lie off by up to the stated edge, beside the real decisions.
@@ -85,7 +87,7 @@ type Step =
   | { readonly do: 'giveBack'; readonly grant: number }
   | { readonly do: 'expire' }
   | { readonly do: 'release'; readonly hold: number }
-  | { readonly do: 'restart' };
+  | { readonly do: 'restart'; readonly withSnapshot: boolean };
 
 /** Waits of every kind, most of them to where windows meet. */
 const wait: fc.Arbitrary<Step> = fc.oneof(
@@ -123,7 +125,7 @@ const stepOf = (kind: fc.Arbitrary<number>): fc.Arbitrary<Step> =>
     { weight: 2, arbitrary: fc.record({ do: fc.constant('giveBack' as const), grant: fc.nat() }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('expire' as const) }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('release' as const), hold: fc.nat() }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const), withSnapshot: fc.boolean() }) },
   );
 
 /** A client's grant: what it may still do. */
@@ -141,7 +143,10 @@ class World {
   readonly held: Held[] = [];
   readonly grants = new Map<string, Grant>();
   readonly holds: string[] = [];
-  readonly minutes = new Map<string, UsageChange>();
+  /** What a disk would hold: the journal, now and then a snapshot, and usage up to a turn. */
+  private readonly journal: JournalTurn[] = [];
+  private snapshot: StoredAccount['snapshot'] = null;
+  private readonly stored: UsageRowCounts[] = [];
   /** Answers under way: told to the ledger when their time has come. */
   private readonly telling: {
     readonly at: number;
@@ -152,7 +157,10 @@ class World {
   private ids = 0;
 
   constructor(private readonly of: AccountConfig) {
-    this.books = openBooks([{ version: 1, appliedAt: START - 1, config: of }]);
+    this.books = openBooks(this.versions());
+    const applied = { version: 1, origin: 'file', charges: [] };
+    const events = [{ account: 'demo', integration: WHOLE_ACCOUNT, event: 'applied' as const, entries: [applied] }];
+    this.journal.push({ seq: 1, atMs: START, events });
   }
 
   run(next: Step): void {
@@ -174,7 +182,7 @@ class World {
       case 'release':
         return this.release(next.hold);
       case 'restart':
-        return this.restart();
+        return this.restart(next.withSnapshot);
       default:
         throw new Error(String(next satisfies never));
     }
@@ -209,7 +217,7 @@ class World {
       waitMs: 0,
     };
     this.change((changes) => {
-      const moment = { nowMs: this.nowMs, newId: () => `g${this.ids}`, known: null };
+      const moment = { nowMs: this.nowMs, newId: () => `g${this.ids}` };
       const answer = acquire(this.books, 'ccai', request, moment, changes);
       if (answer === 'waits') throw new Error('nobody asked to wait');
       if (answer.answer !== 'granted') {
@@ -288,29 +296,43 @@ class World {
       this.change((changes) => void release(this.books, 'ccai', { requestId: 'x', holdIds: [holdId] }, changes));
   }
 
-  /** Rebuilt from what the tables would hold, the books must stand as they stood. */
-  private restart(): void {
+  private versions(): StoredAccount['versions'] {
+    return [{ version: 1, appliedAt: START - 1, config: this.of }];
+  }
+
+  /** Rebuilt from what a disk would hold, the books must stand as they stood; from then on there is a newer snapshot, or not. */
+  private restart(withSnapshot: boolean): void {
     const before = standings(this.books, this.nowMs, null);
-    const holds = this.books.holds.flatMap(({ limit, taken }) =>
-      [...taken.values()].map((hold) => ({ ...hold, limit: limit.name })),
-    );
-    const versions = [{ version: 1, appliedAt: START - 1, config: this.of }];
-    const grants = [...this.grants.values()].map((grant) => structuredClone(grant));
-    this.books = rebuild({ versions, grants, holds, closings: [], foreign: [] });
-    for (const grant of grants) this.grants.set(grant.id, this.books.open.get(grant.id) ?? grant);
+    const usage = this.usage();
+    const stored = { versions: this.versions(), snapshot: this.snapshot };
+    const usageSeq = this.snapshot?.seq ?? 0;
+    const [books] = rebuild({ accounts: [stored], turns: this.journal, usageSeq, nowMs: this.nowMs });
+    this.books = books!;
+    for (const [id, grant] of this.grants) this.grants.set(id, findGrant(this.books, id) ?? grant);
     for (const [index, held] of this.held.entries())
       this.held[index] = { ...held, grant: this.grants.get(held.grant.id)! };
     expect(standings(this.books, this.nowMs, null)).toEqual(before);
+    expect(this.usage()).toEqual(usage);
+    if (!withSnapshot) return;
+    this.stored.push(...this.books.usage.take());
+    this.snapshot = { seq: this.journal.length, books: structuredClone(snapshotOf(this.books)) };
+  }
+
+  usage(): UsageRowCounts[] {
+    return sumUsage([...this.stored, ...this.books.usage.rows()])
+      .filter((row) => row.granted !== 0)
+      .toSorted((a, b) => a.startsAt - b.startsAt);
   }
 
   private change(work: (changes: LedgerChanges) => void): void {
     const changes = new LedgerChanges();
     work(changes);
-    for (const [key, change] of changes.minutes) {
-      const sum = this.minutes.get(key) ?? { ...change, granted: 0, used: 0, returned: 0, expired: 0, open: 0 };
-      for (const field of ['granted', 'used', 'returned', 'expired', 'open'] as const) sum[field] += change[field];
-      this.minutes.set(key, sum);
-    }
+    if (!changes.isEmpty())
+      this.journal.push({
+        seq: this.journal.length + 1,
+        atMs: this.nowMs,
+        events: JSON.parse(JSON.stringify(changes.events)) as JournalTurn['events'],
+      });
     for (const { taken, limit } of this.books.holds) expect(taken.size).toBeLessThanOrEqual(limit.max);
   }
 }
@@ -347,7 +369,7 @@ function holdsAfter(steps: readonly Step[], of: AccountConfig, offsetMs: number)
     if (fullest > limit.max) throw new Error(`${limit.name}: ${fullest} calls of ${limit.max}`);
   }
   const totals = { granted: 0, used: 0, returned: 0, expired: 0, open: 0 };
-  for (const row of world.minutes.values()) {
+  for (const row of world.usage()) {
     expect(row.granted).toBe(row.used + row.returned + row.expired + row.open);
     for (const field of ['granted', 'used', 'returned', 'expired', 'open'] as const) {
       expect(row[field]).toBeGreaterThanOrEqual(0);

@@ -1,7 +1,7 @@
 import type { IntegrationName, Observed, ObserveRequest } from '#contracts';
 import { isCountedByKey } from '#limits';
-import { type AccountBooks, bucketsAt, type LimitBook, limitsFor } from './books.js';
-import { applyClosing, closedFor, counterOfKey, forgetClosings } from './closing.js';
+import { type AccountBooks, type LimitBook, limitsFor, minuteAt } from './books.js';
+import { applyClosing, type ClosedEntry, closedFor, counterOfKey, forgetClosings } from './closing.js';
 import {
   applyForeign,
   type Bounds,
@@ -14,7 +14,8 @@ import {
   windowOf,
 } from './foreign.js';
 import type { Grant, Span } from './grant.js';
-import { type Closing, FOREIGN, type LedgerChanges, WHOLE_ACCOUNT } from './ledger-changes.js';
+import { FOREIGN, type LedgerChanges, WHOLE_ACCOUNT } from './ledger-changes.js';
+import type { ToldForeign, RefusedEntry } from './journal-entries.js';
 import { applyLicence, judgeMax, maxInForce } from './licence.js';
 import { type HeaderStanding, headerStanding, retryAfterSeconds } from './read-headers.js';
 
@@ -104,9 +105,7 @@ function readStandings(evidence: Evidence): void {
     const adopted = trusted && told.max !== null ? judgeMax(books, book, { max: told.max, ...made }, nowMs) : null;
     if (adopted) {
       applyLicence(books, adopted);
-      changes.licences.push(adopted);
-      const { limit, from, to } = adopted;
-      changes.event(books.name, WHOLE_ACCOUNT, 'licence', { limit, from, to });
+      changes.event(books.name, WHOLE_ACCOUNT, 'licence', adopted);
     }
     if (told.remaining !== null) readRemaining(evidence, book, { ...told, remaining: told.remaining });
   }
@@ -131,25 +130,31 @@ function readRemaining(
 
 function record({ books, changes }: Evidence, book: LimitBook, entry: ForeignEntry): void {
   const more = entry.onlyFor === null ? Math.max(0, entry.atLeast - windowOf(book.foreign, entry).counted) : 0;
-  applyForeign(books, entry);
-  changes.foreignEntries.push(entry);
-  if (more === 0) return;
-  const { limit, at, startsAt: windowStartsAt, atLeast, atMost } = entry;
-  changes.foreign.push({ account: books.name, limit, at, calls: more });
-  changes.event(books.name, FOREIGN, 'foreign', { limit, windowStartsAt, calls: more, atLeast, atMost });
   // Of one call that several limits count, only one use is to be counted.
-  if (book !== shortestTold(books.limits)) return;
-  const { minute, day } = bucketsAt(books.timing, at);
-  changes.foreignUsed(books.name, more, minute, day);
+  const counted = book === shortestTold(books.limits) ? more : 0;
+  tell(books, { ...entry, calls: more, counted }, changes);
+  if (counted === 0) return;
+  const { at } = entry;
   for (const untold of books.limits) {
     if (untold.limit.scope !== 'account' || isTold(untold.limit)) continue;
     if (untold.limit.lengthMs <= book.limit.lengthMs) continue;
     const longer = judgeUntold(books, untold, more, at);
-    if (!longer) continue;
-    applyForeign(books, longer);
-    changes.foreignEntries.push(longer);
-    changes.foreign.push({ account: books.name, limit: longer.limit, at, calls: more });
+    if (longer) tell(books, { ...longer, calls: more, counted: 0 }, changes);
   }
+}
+
+function tell(books: AccountBooks, entry: ToldForeign, changes: LedgerChanges): void {
+  applyToldForeign(books, entry);
+  changes.event(books.name, FOREIGN, 'foreign', entry);
+}
+
+/** Puts what was told of others' calls into the books, and into the usage that is counted; also when they are built again. */
+export function applyToldForeign(books: AccountBooks, entry: ToldForeign): void {
+  applyForeign(books, entry);
+  if (entry.counted === 0) return;
+  const counts = books.usage.of(FOREIGN, minuteAt(books.timing, entry.at));
+  counts.granted += entry.counted;
+  counts.used += entry.counted;
 }
 
 /**
@@ -197,11 +202,13 @@ interface Refuser {
 }
 
 function closeRefusing(evidence: Evidence): Closed {
-  const { books, integration, trusted, made, changes } = evidence;
+  const { books, integration, trusted, made, request, changes } = evidence;
   const refusers = refusersOf(evidence);
   const foreign = trusted && refusers.length > 0 && refusers.every(({ cause }) => cause === 'foreign');
-  const { minute, day } = bucketsAt(books.timing, made.to);
-  changes.crmRefused(books.name, foreign ? FOREIGN : integration, minute, day);
+  const entry: RefusedEntry = { kind: request.kind, status: request.status, at: made.to };
+  const whose = foreign ? FOREIGN : integration;
+  changes.event(books.name, whose, 'refused', entry);
+  applyRefused(books, whose, entry);
   return refusers.flatMap((refuser) => close(evidence, refuser));
 }
 
@@ -263,24 +270,11 @@ function close({ books, integration, trusted, request, nowMs, changes }: Evidenc
   const cause: Cause = trusted ? refuser.cause : 'own';
   const before = trusted ? closedUntil(books, limit, key) : closedFor(books, integration, limit, key);
   if (until <= before) return [{ limit, forMs: before - nowMs }];
-  const closing: Closing = { account: books.name, limit, key, until };
-  if (trusted) {
-    applyClosing(books, closing);
-    changes.closings.push(closing);
-    changes.event(books.name, integration, 'closed', { limit, until, status: request.status, cause });
-  } else {
-    forgetClosings(books, nowMs);
-    const one = { ...closing, onlyFor: integration };
-    applyClosing(books, one);
-    changes.closingsForOne.push(one);
-    changes.event(books.name, integration, 'closed', {
-      limit,
-      until,
-      status: request.status,
-      cause,
-      onlyFor: integration,
-    });
-  }
+  if (!trusted) forgetClosings(books, nowMs);
+  const only = trusted ? {} : { onlyFor: integration };
+  const entry: ClosedEntry = { limit, key, until, status: request.status, cause, ...only };
+  applyClosing(books, entry);
+  changes.event(books.name, integration, 'closed', entry);
   return [{ limit, forMs: until - nowMs }];
 }
 
@@ -289,4 +283,9 @@ function closedUntil(books: AccountBooks, limit: string, key: string): number {
   if (hold) return hold.closedUntil;
   const book = books.limits.find((one) => one.limit.name === limit);
   return (book && counterOfKey(book, key)?.closedUntil) ?? 0;
+}
+
+/** Counts a call that the CRM refused; also when books are built again. */
+export function applyRefused(books: AccountBooks, integration: IntegrationName, { at }: RefusedEntry): void {
+  books.usage.of(integration, minuteAt(books.timing, at)).crmRefused += 1;
 }

@@ -14,7 +14,6 @@ export function release(
     for (const { limit, taken } of books.holds) {
       if (taken.get(holdId)?.integration !== integration) continue;
       taken.delete(holdId);
-      changes.holdsReleased.push({ account: books.name, holdId });
       changes.event(books.name, integration, 'released', { holdId, limit: limit.name });
       released += 1;
     }

@@ -146,13 +146,11 @@ describe('a request that may wait', () => {
     const books = booksOf([{ max: 1 }]);
     const { grantId } = granted(askFor(books, 'ccai', MIDDLE, { requestId: 'had' }));
     expect(askFor(books, 'ccai', MIDDLE, waiting('r'))).toBe('waits');
-    const changes = new LedgerChanges();
-    const moment = { nowMs: MIDDLE };
-    expect(cancel(books, 'reporting', { requestId: 'r' }, changes, moment)).toMatchObject({ was: 'unknown' });
-    expect(cancel(books, 'ccai', { requestId: 'r' }, changes, moment)).toMatchObject({ was: 'waiting' });
+    expect(cancel(books, 'reporting', { requestId: 'r' }, MIDDLE)).toMatchObject({ was: 'unknown' });
+    expect(cancel(books, 'ccai', { requestId: 'r' }, MIDDLE)).toMatchObject({ was: 'waiting' });
     expect(nextWakeAt(books, MIDDLE)).toBe(MIDDLE);
     expect(serve(books, MIDDLE)).toEqual(['r refused']);
-    expect(cancel(books, 'ccai', { requestId: 'had' }, changes, moment)).toMatchObject({ was: 'granted', grantId });
+    expect(cancel(books, 'ccai', { requestId: 'had' }, MIDDLE)).toMatchObject({ was: 'granted', grantId });
   });
 });
 

@@ -1,7 +1,8 @@
-import type { IntegrationName, Rejected, SettleAnswer, SettleRequest, UsedCall } from '#contracts';
-import { type AccountBooks, bucketsAt, holdsFor, leaveIfClosed } from './books.js';
+import type { IntegrationName, Rejected, SettleAnswer, Settled, SettleRequest, UsedCall } from '#contracts';
+import { type AccountBooks, holdsFor, leaveIfClosed, minuteAt } from './books.js';
 import { freeReturned, placeUsed } from './charge.js';
 import { type Call, countsOf, type Grant, holdIdOf, settledAnswer, type Span } from './grant.js';
+import type { SettledEntry } from './journal-entries.js';
 import type { LedgerChanges } from './ledger-changes.js';
 
 /** When a settle is decided, and how long it had been in the ledger's hands by then. */
@@ -34,27 +35,35 @@ export function settle(
   const chosen = chooseCalls(grant, request);
   if (!chosen) return reject('unknown_call', 'a used call names one that this grant has not, or that is settled');
   if (asked === 0) return settledAnswer(grant, false);
-  chosen.used.forEach((call, index) => {
-    const within = placeOf(books, grant, call, request.used[index]!, moment);
-    const { minute, day } = bucketsAt(books.timing, within.to > moment.nowMs ? within.from : within.to);
-    placeUsed(books, grant, call, within);
-    changes.callClosed(books.name, grant, call, minute, day);
-  });
-  for (const call of chosen.returned) {
-    freeReturned(books, grant, call);
-    changes.callClosed(books.name, grant, call, grant.minute, grant.day);
-    freeHold(books, grant, call, changes);
-  }
-  const answer = settledAnswer(grant, false);
-  grant.settles.push({ requestId: request.requestId, answer });
-  leaveIfClosed(books, grant);
-  changes.grantChanged(books.name, grant);
-  changes.event(books.name, integration, 'settled', {
+  const entry: SettledEntry = {
     grantId: grant.id,
     requestId: request.requestId,
-    usedAt: chosen.used.map(({ span }) => (span.to > moment.nowMs ? span.from : span.to)),
-    returned: request.returned,
-  });
+    used: chosen.used.map((call, index) => {
+      const { from, to } = placeOf(books, grant, call, request.used[index]!, moment);
+      return [grant.calls.indexOf(call), from, to] as const;
+    }),
+    returned: chosen.returned.map((call) => grant.calls.indexOf(call)),
+  };
+  changes.event(books.name, integration, 'settled', entry);
+  return applySettled(books, grant, entry, moment.nowMs);
+}
+
+/** Does what an entry says to the books; also when they are built again. */
+export function applySettled(books: AccountBooks, grant: Grant, entry: SettledEntry, nowMs: number): Settled {
+  for (const [index, from, to] of entry.used) {
+    // An answer that can't have come yet is counted where the call left.
+    const minute = minuteAt(books.timing, to > nowMs ? from : to);
+    placeUsed(books, grant, grant.calls[index]!, { from, to });
+    books.usage.closed(grant, 'used', minute);
+  }
+  for (const index of entry.returned) {
+    freeReturned(books, grant, grant.calls[index]!);
+    books.usage.closed(grant, 'returned', grant.minute);
+    freeHold(books, grant, index);
+  }
+  const answer = settledAnswer(grant, false);
+  grant.settles.push({ requestId: entry.requestId, answer });
+  leaveIfClosed(books, grant, nowMs);
   return answer;
 }
 
@@ -91,10 +100,8 @@ function placeOf(books: AccountBooks, grant: Grant, call: Call, used: UsedCall, 
 }
 
 /** A bulk call that is not made takes no place. */
-function freeHold(books: AccountBooks, grant: Grant, call: Call, changes: LedgerChanges): void {
-  const id = holdIdOf(grant.id, grant.calls.indexOf(call));
-  for (const { taken } of holdsFor(books, grant.kind))
-    if (taken.delete(id)) changes.holdsReleased.push({ account: books.name, holdId: id });
+function freeHold(books: AccountBooks, grant: Grant, callIndex: number): void {
+  for (const { taken } of holdsFor(books, grant.kind)) taken.delete(holdIdOf(grant.id, callIndex));
 }
 
 function reject(code: string, message: string): Rejected {

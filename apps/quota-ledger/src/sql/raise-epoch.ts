@@ -1,12 +1,15 @@
-import type { Tx } from '#postgres';
+import type { LockSession, Prepared } from '#postgres';
 
-/** A new owner begins: its epoch, higher than any before. */
-export async function raiseEpoch(tx: Tx, partition: number): Promise<number> {
-  const [row] = await tx.query<{ epoch: number }>(
-    `INSERT INTO ownership (partition, epoch, open_since_ms) VALUES ($1, 1, 0)
-     ON CONFLICT (partition) DO UPDATE SET epoch = ownership.epoch + 1
-     RETURNING epoch`,
-    [partition],
-  );
+const RAISE: Prepared = {
+  name: 'raise-epoch',
+  text: `INSERT INTO partition (id, epoch, seen_ms)
+    VALUES ($1, 1, ceil(extract(epoch FROM clock_timestamp()) * 1000)::bigint)
+    ON CONFLICT (id) DO UPDATE SET epoch = partition.epoch + 1, seen_ms = excluded.seen_ms
+    RETURNING epoch`,
+};
+
+/** A partition's new owner begins: its epoch, higher than any before. */
+export async function raiseEpoch(on: Pick<LockSession, 'statement'>, partition: number): Promise<number> {
+  const [row] = await on.statement<{ epoch: number }>(RAISE, [partition]);
   return row!.epoch;
 }

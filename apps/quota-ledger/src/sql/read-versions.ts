@@ -2,6 +2,7 @@ import type { AccountConfig } from '#contracts';
 import type { Tx } from '#postgres';
 
 export interface VersionRow {
+  readonly id: number;
   readonly account: string;
   readonly version: number;
   readonly appliedAt: number;
@@ -9,11 +10,11 @@ export interface VersionRow {
   readonly config: AccountConfig;
 }
 
-/** Every version of every account (or of one), by account, oldest first. */
-export async function readVersions(tx: Tx, account: string | null): Promise<VersionRow[]> {
+/** Every version of every account stored after one, by account, oldest first. */
+export async function readVersions(tx: Pick<Tx, 'query'>, afterId: number): Promise<VersionRow[]> {
   return tx.query<VersionRow>(
-    `SELECT account, version, applied_at_ms AS "appliedAt", origin, config FROM account_version
-     WHERE $1::text IS NULL OR account = $1 ORDER BY account, version`,
-    [account],
+    `SELECT id, account, version, applied_at_ms AS "appliedAt", origin, config FROM account_version
+     WHERE id > $1 ORDER BY account, version`,
+    [afterId],
   );
 }

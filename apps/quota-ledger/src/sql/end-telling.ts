@@ -1,0 +1,9 @@
+import type { Tx } from '#postgres';
+
+/** The turns up to this one have been told. Never goes back. */
+export async function endTelling(tx: Pick<Tx, 'query'>, partition: number, throughSeq: number): Promise<void> {
+  await tx.query(`UPDATE partition SET told_seq = $2 WHERE id = $1 AND told_seq < $2 AND telling_seq >= $2`, [
+    partition,
+    throughSeq,
+  ]);
+}

@@ -70,6 +70,15 @@ const CONTACT_KINDS: Readonly<Record<ContactStep, CallKind>> = {
   adopt: 'users.create_or_update',
 };
 
+/** Calls by which something waiting of each sort may get on: while none of them may go, it isn't even read. */
+const KINDS_FOR: Readonly<Record<'create' | 'update', Readonly<Record<Writer, readonly CallKind[]>>>> = {
+  create: {
+    single: ['tickets.create', 'users.search', 'users.create'],
+    batch: ['tickets.create_many', 'tickets.create', 'users.search', 'users.create'],
+  },
+  update: { single: ['tickets.update'], batch: ['tickets.update_many', 'tickets.update'] },
+};
+
 /**
  * One account's writing, while this process owns it: again and again, whenever something is due, plans the fewest calls for
  * what goes next and starts as many as may be in flight. Everything that lasts is in the store; what is under way here is
@@ -322,7 +331,7 @@ export class AccountWriter {
       ['create', creates, counts.creates],
       ['update', updates, counts.updates],
     ] as const) {
-      if (waiting === 0) continue;
+      if (waiting === 0 || !KINDS_FOR[sort][writer].some((kind) => this.#may(kind))) continue;
       const limit = writer === 'batch' ? MAX_ITEMS_PER_JOB * 2 : this.#room() + SPARE_INTERACTIONS;
       const up = await store.next(this.account, { sort, limit, exclude });
       interactions.push(...up.interactions);

@@ -96,6 +96,8 @@ const MAX_RECORD_TRIES = 15;
 const RECORD_RETRY_MOST_MS = 5_000;
 /** Waits where the CRM names none, its own time. */
 const DEFAULT_WAIT_MS = { account: 10_000, endpoint: 10_000, edge: 30_000, jobs: 5_000 } as const;
+/** Refusals that hold for every call that draws on the limit, whatever its kind and priority: nobody need ask for the others. */
+const FULL_FOR_ALL: readonly string[] = ['limit_reached', 'closed_by_crm', 'cap_reached', 'paused'];
 /** A refusal by the ledger that names no time. */
 const LEAST_RETRY_MS = 20;
 /** The ledger won't ever grant it like this: a mistake of this release or of the configuration. */
@@ -200,9 +202,11 @@ export class CallMaker {
       case 'refused': {
         const retryInMs = Math.max(acquired.retryInMs, LEAST_RETRY_MS);
         log.debug('quota refused', { account, kind: call.kind, limit: acquired.limit, retryInMs });
-        const scope = limits.limits.find(({ name }) => name === acquired.limit)?.scope;
-        if (scope === 'ticket' || scope === 'user') return { delayedMs: retryInMs };
-        this.#gate = closedKinds(this.#gate, [call.kind], nowMs + retryInMs);
+        const limit = limits.limits.find(({ name }) => name === acquired.limit);
+        if (limit?.scope === 'ticket' || limit?.scope === 'user') return { delayedMs: retryInMs };
+        const isFull = limit && FULL_FOR_ALL.includes(acquired.reason);
+        const kinds = isFull ? CALL_KINDS.filter((kind) => draws(limit, kind)) : [call.kind];
+        this.#gate = closedKinds(this.#gate, kinds, nowMs + retryInMs);
         quotaRefusals.inc({ account, kind: call.kind, limit: acquired.limit });
         return 'held';
       }

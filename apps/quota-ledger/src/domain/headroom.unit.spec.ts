@@ -28,6 +28,12 @@ describe('the headroom learned for others', () => {
     expect(headroomOf(seen([0, 0, 40]), MINUTE_START + 3 * MINUTE_MS, OF)).toBeGreaterThanOrEqual(40);
   });
 
+  it('holds a new one across the turn of the hour, and lets go of what is not seen again', () => {
+    const nearTheTurn = seen([0, 0, 40], { from: MINUTE_START + HOUR_MS - 3 * MINUTE_MS });
+    expect(headroomOf(nearTheTurn, MINUTE_START + HOUR_MS, OF)).toBe(40);
+    expect(headroomOf(nearTheTurn, MINUTE_START + HOUR_MS + 10 * MINUTE_MS, OF)).toBe(0);
+  });
+
   it('takes more for wanted than was seen where the window was full', () => {
     const window = { startsAt: MINUTE_START, endsAt: MINUTE_START + MINUTE_MS, max: 200 };
     const after = (filledAfterMs: number): number => {

@@ -510,7 +510,8 @@ export class QuotaHandler {
     for (const { books, partition } of due) {
       const served = serveWaiting(books, { nowMs, newId: this.newGrantId }, changesOf(partition));
       for (const { integration, requestId, answer } of served)
-        for (const asked of this.waited(books.name, integration, requestId)) turn.answers.push({ asked, answer });
+        for (const asked of this.waited(books.name, integration, requestId))
+          turn.answers.push({ asked, answer: sinceItArrived(answer, turn.begunAtMs - asked.arrivedAtMs) });
       const at = this.waiting.has(books.name) ? nextWakeAt(books, nowMs) : null;
       if (at === null) this.wakeAt.delete(books.name);
       else this.wakeAt.set(books.name, Math.max(at, nowMs + 1));
@@ -628,6 +629,14 @@ export class QuotaHandler {
     this.grantsMade += 1;
     return `${this.grantIdPrefix}-${this.grantsMade.toString(36)}`;
   };
+}
+
+/** Who waited counts a grant's times from when it asked: what it waited is in them. */
+function sinceItArrived<Answer extends QuotaAnswer>(answer: Answer, waitedMs: number): Answer {
+  if (answer.answer !== 'granted') return answer;
+  const { validForMs, settleWithinMs } = answer;
+  const moreMs = Math.floor(Math.max(0, waitedMs));
+  return { ...answer, validForMs: validForMs + moreMs, settleWithinMs: settleWithinMs + moreMs };
 }
 
 /** What was counted of a limit's window before the account had that limit: all calls, of whatever kind, as it errs on the safe side. */

@@ -217,11 +217,14 @@ describe('the quota handler', () => {
     await acquire('all', 10);
     const body = { ...request('waits'), waitMs: 60_000 };
     const first = handler.ask(CCAI, { verb: 'acquire', body });
-    const again = handler.ask(CCAI, { verb: 'acquire', body });
     const { grantId } = (await acquire('all', 10)) as Granted;
+    pass(4_000);
+    const again = handler.ask(CCAI, { verb: 'acquire', body });
+    await acquire('all', 10);
     await settle(grantId, { returned: 10 });
-    expect(await first).toMatchObject({ answer: 'granted', calls: 1 });
-    expect(await again).toEqual(await first);
+    // Each counts from when it asked.
+    expect(await first).toMatchObject({ answer: 'granted', calls: 1, validForMs: 14_000 });
+    expect(await again).toEqual({ ...(await first), validForMs: 10_000, settleWithinMs: expect.any(Number) });
   });
 
   it('ends a wait on its word', async () => {

@@ -12,6 +12,7 @@ import {
   planCalls,
   type PlannedCall,
   type PlannedContactStep,
+  requesterKey,
   ticketKey,
   type Writer,
 } from './domain/plan-calls.js';
@@ -355,9 +356,10 @@ export class AccountWriter {
   #startCall(call: PlannedCall, contactsPending: number): void {
     if (!this.#may(call.kind)) return;
     const callId = this.options.newId();
-    const keys = call.items.flatMap(({ interactionId, ticketId, contactKeys }) => [
+    const keys = call.items.flatMap(({ interactionId, ticketId, contactKeys, requester }) => [
       interactionId,
       ...(ticketId === null ? contactKeys : [ticketKey(ticketId)]),
+      ...(requester.by === 'userId' ? [requesterKey(requester.userId)] : []),
     ]);
     if (call.writer === 'single') {
       this.#start(callId, keys, () => this.#single.write(call, callId));

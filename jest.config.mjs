@@ -39,7 +39,7 @@ export default {
   workerIdleMemoryLimit: '1GB',
   testTimeout: 20_000,
   projects: [
-    { ...base, displayName: 'unit', testMatch: ['<rootDir>/{apps,libs,test}/**/*.{unit,prop}.spec.ts'] },
+    { ...base, displayName: 'unit', testMatch: ['<rootDir>/{apps,libs,test}/**/*.{unit,prop,sim}.spec.ts'] },
     { ...base, displayName: 'house', testMatch: ['<rootDir>/test/house/*.spec.ts'] },
     { ...withServers, displayName: 'integration', testMatch: ['<rootDir>/{apps,libs}/**/*.int.spec.ts'] },
     { ...withServers, displayName: 'flow', testMatch: ['<rootDir>/test/{flow,faults}/**/*.flow.spec.ts'] },

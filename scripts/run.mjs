@@ -4,6 +4,7 @@
  *   node scripts/run.mjs start [app [options]]   one service, with the settings of the environment; without a name: lists them
  *   node scripts/run.mjs simulator [--port N …] the simulated Zendesk alone
  *   node scripts/run.mjs bench <name> [options]
+ *   node scripts/run.mjs sim --scenario <name> [options]   a day in virtual time
  * The program runs in this very process, so signals and exit codes are its own. Standard output is the program's too.
  */
 import { existsSync, readdirSync } from 'node:fs';
@@ -27,11 +28,14 @@ switch (command) {
   case 'bench':
     await run('test/bench/main.js', args);
     break;
+  case 'sim':
+    await run('test/simulation/main.js', args);
+    break;
   case 'start':
     await start(args);
     break;
   default:
-    say('Usage: node scripts/run.mjs demo|simulator|bench|start [options]');
+    say('Usage: node scripts/run.mjs demo|simulator|bench|sim|start [options]');
     process.exitCode = WRONG_USE;
 }
 

@@ -247,14 +247,14 @@ export class AccountWriter {
   async #startAskingForItems(room: number): Promise<void> {
     const { store, config, maker, newId } = this.options;
     const items = await store.itemsToAsk(this.account, MAX_ITEMS_ASKED, this.#excluded());
-    const together = isFailing(maker.gate) ? { byExport: [], byLook: [] } : askTogether(items, config.crm.timeScale);
+    const together = askTogether(isFailing(maker.gate) ? [] : items, config.crm.timeScale);
     const byExport = this.#may('tickets.export') ? together.byExport : [];
-    const { byLook } = together;
+    const { byLook, later } = together;
     const callId = newId();
     if (byExport.length > 0)
       this.#startAskingTogether(callId, byExport, () => this.#resolver.resolveByExport(byExport, callId));
     if (byLook.length > 0 && this.#room() > 0) this.#startLooking(byLook);
-    const asked = new Set([...byExport, ...byLook].map(({ interactionId }) => interactionId));
+    const asked = new Set([...byExport, ...byLook, ...later].map(({ interactionId }) => interactionId));
     let left = room;
     for (const item of items) {
       if (asked.has(item.interactionId)) continue;

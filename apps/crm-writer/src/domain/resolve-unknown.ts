@@ -183,22 +183,27 @@ const CRM_CLOCKS_MS = 10_000;
 export interface Together<T> {
   readonly byExport: readonly T[];
   readonly byLook: readonly T[];
+  /** Will be worth an export, as soon as that tells of them: not asked for yet. */
+  readonly later: readonly T[];
 }
 
+type InDoubt = UnknownItem & Pick<UnknownCall, 'single' | 'firstSentAgoMs'> & { readonly quietForMs: number };
+
 /** Which items are worth asking for together. Their durations are our time, `timeScale` times shorter than the CRM's. */
-export function askTogether<T extends UnknownItem & { readonly firstSentAgoMs: number; readonly quietForMs: number }>(
-  items: readonly T[],
-  timeScale: number,
-): Together<T> {
+export function askTogether<T extends InDoubt>(items: readonly T[], timeScale: number): Together<T> {
   const fresh = items.filter(({ asks, cursor, mayStillRun }) => asks === 0 && cursor === null && !mayStillRun);
   const makes = fresh.filter(
-    ({ ticketId, quietForMs, firstSentAgoMs }) =>
-      ticketId === null && quietForMs * timeScale >= EXPORT_LAG_MS && firstSentAgoMs * timeScale <= LONGEST_EXPORT_MS,
+    ({ ticketId, firstSentAgoMs }) => ticketId === null && firstSentAgoMs * timeScale <= LONGEST_EXPORT_MS,
   );
+  const isTold = ({ quietForMs }: T): boolean => quietForMs * timeScale >= EXPORT_LAG_MS;
+  const told = makes.filter(isTold);
+  // Jobs' tickets can wait a minute; one that was to be made singly is asked for at once.
+  const later = makes.filter((item) => !item.single && !isTold(item));
   const changes = fresh.filter(({ ticketId, hasComment }) => ticketId !== null && hasComment);
   return {
-    byExport: makes.length >= WORTH_AN_EXPORT ? makes : [],
+    byExport: told.length >= WORTH_AN_EXPORT ? told : [],
     byLook: changes.length >= WORTH_A_LOOK ? changes.slice(0, MAX_TICKETS_SHOWN) : [],
+    later: later.length >= WORTH_AN_EXPORT ? later : [],
   };
 }
 

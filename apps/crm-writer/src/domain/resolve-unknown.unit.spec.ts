@@ -179,7 +179,7 @@ describe('what isn’t there while a job may still bring it', () => {
 });
 
 describe('asking for many at once', () => {
-  const aged = { firstSentAgoMs: 90_000, quietForMs: EXPORT_LAG_MS };
+  const aged = { firstSentAgoMs: 90_000, quietForMs: EXPORT_LAG_MS, single: false };
   const many = (count: number, of: object) => Array.from({ length: count }, () => ({ ...creation, ...aged, ...of }));
 
   it('is worth while from a number on', () => {
@@ -197,6 +197,16 @@ describe('asking for many at once', () => {
     ['what was sent so long ago that too much has changed since', { firstSentAgoMs: 3 * 3_600_000 }],
   ])('leaves out %s', (_name, of) => {
     expect(askTogether(many(50, of), 1).byExport).toEqual([]);
+  });
+
+  it('waits for the export to tell of a job’s tickets, and asks for single ones at once', () => {
+    const young = { quietForMs: EXPORT_LAG_MS - 1 };
+    expect(askTogether(many(WORTH_AN_EXPORT, young), 1)).toMatchObject({
+      byExport: [],
+      later: { length: WORTH_AN_EXPORT },
+    });
+    expect(askTogether(many(WORTH_AN_EXPORT, { ...young, single: true }), 1).later).toEqual([]);
+    expect(askTogether(many(WORTH_AN_EXPORT - 1, young), 1).later).toEqual([]);
   });
 
   it('counts in the CRM’s time', () => {

@@ -18,7 +18,7 @@ export async function settleJobLists(
                        ask_at = clock_timestamp() + $3 * interval '1 millisecond'
        WHERE call_id = ANY($1::text[]) AND state = 'unknown' AND NOT jobs_settled
        RETURNING call_id)
-     UPDATE item SET ask_at = clock_timestamp() + $6 * interval '1 millisecond'
+     UPDATE item SET ask_at = statement_timestamp() + $6 * interval '1 millisecond'
      FROM calls WHERE ($2 OR $5) AND item.call_id = calls.call_id AND item.state = 'unknown'`,
     [callIds, settled, inMs, suspects, mayRunOn, itemsInMs],
   );

@@ -32,8 +32,12 @@ export function acquire(
   if (problem) return problem;
   if (books.config.quota.mode === 'shadow') return grantAnyway(books, ask, moment, changes);
   const fitting = fit(books, ask, moment.nowMs);
-  // What doesn't fit by itself doesn't fit once those before it are served either.
-  if (fitting.blocked) return waitOrRefuse(books, ask, { ...fitting, blocked: fitting.blocked }, moment.nowMs);
+  // What doesn't fit by itself doesn't fit once those before it are served either; what never does is told so.
+  if (fitting.blocked) {
+    const never = neverFits(books, ask);
+    if (never !== null) return reject('never_fits', `${never} never allows ${integration} so many at once`);
+    return waitOrRefuse(books, ask, { ...fitting, blocked: fitting.blocked }, moment.nowMs);
+  }
   if (books.waiting.byRequest.size > 0) return takeTurn(books, ask, moment, changes);
   return giveGrant(books, ask, fitting, moment, changes);
 }
@@ -118,15 +122,13 @@ function isSame(waiting: AcquireRequest, request: AcquireRequest): boolean {
   );
 }
 
-/** What no waiting can help: told apart from a refusal, so that nobody asks for ever. */
+/** What isn't understood, or never granted to anybody. */
 function cannot(books: AccountBooks, ask: Ask): Rejected | null {
   if (!Object.hasOwn(books.config.integrations, ask.integration))
     return reject('unknown_integration', `${books.name} has no integration ${ask.integration}`);
   if (ask.request.calls.min > MAX_CALLS_PER_GRANT)
     return reject('never_fits', `one grant holds at most ${MAX_CALLS_PER_GRANT} calls; ask for fewer at a time`);
-  if (books.config.quota.mode === 'shadow') return null;
-  const never = neverFits(books, ask);
-  return never === null ? null : reject('never_fits', `${never} never allows ${ask.integration} so many at once`);
+  return null;
 }
 
 const REUSED = reject(

@@ -130,10 +130,14 @@ function fitWhole(books: AccountBooks, ask: Ask, book: LimitBook, at: At, fittin
   const { whole, limit, terms } = book;
   const { min } = fitting;
   stopWhereClosed(books, ask, book, at, fitting);
+  const shareAsk = terms ? shareAskOf(ask) : null;
+  const share = shareAsk ? mayHave(book, shareAsk, at.span, at.nowMs) : Number.MAX_SAFE_INTEGER;
+  // A fixed window's share never is more than its room: where it is enough, as it mostly is, the room need not be worked out.
+  const isEnough = share >= fitting.calls && limit.kind === 'fixed' && shareAsk !== null && !at.turn;
+  if (isEnough && !hasOwnWord(book, ask.integration)) return;
   const room = whole.room(at.span, min);
   stopByOwnWord(ask, book, room.calls, at, fitting);
-  const shareAsk = terms ? shareAskOf(ask) : null;
-  const own = shareAsk ? mayHave(book, shareAsk, at.span, at.nowMs) : room.calls;
+  const own = shareAsk ? share : room.calls;
   const calls = Math.min(room.calls, own);
   if (calls < min) {
     const { clearsAt, maySooner } = room;
@@ -182,6 +186,11 @@ function stopWhereClosed(books: AccountBooks, { integration }: Ask, book: LimitB
   if (books.closedForOne.size === 0) return;
   const until = closedFor(books, integration, name, '');
   if (until > at.notBefore) fitting.stop(0, closedByCrm(name, until), null);
+}
+
+/** Is the integration held to something that it was told itself? */
+function hasOwnWord({ foreign }: LimitBook, integration: IntegrationName): boolean {
+  return foreign.untrusted[integration] !== undefined;
 }
 
 /** An integration that isn't trusted is held to what it was told itself was left; nobody else is. */

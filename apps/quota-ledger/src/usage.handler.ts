@@ -9,6 +9,8 @@ import {
 } from '#contracts';
 import type { UsageQuery } from './domain/parse-requests.js';
 import type { Hold } from './domain/books.js';
+import { whoWaits } from './domain/forecast.js';
+import { foreignStandings, shareStandings } from './domain/share-standing.js';
 import { standings } from './domain/standing.js';
 import type { UsageRowCounts } from './domain/usage.js';
 import { NotTheOwner, type QuotaHandler, UNAVAILABLE } from './quota.handler.js';
@@ -19,7 +21,7 @@ export const MAX_USAGE_ROWS = 5_000;
 const MAX_PLACES_TOLD = 100;
 const MINUTES_PER_HOUR = 60;
 
-/** Answers how many calls each integration used, and how the limits stand. */
+/** Answers how many calls each integration used, and how the limits, shares and those who wait stand now. */
 export class UsageHandler {
   constructor(private readonly quota: QuotaHandler) {}
 
@@ -56,6 +58,7 @@ export class UsageHandler {
     return {
       answer: 'usage',
       per,
+      mode: books.config.quota.mode,
       rows: rows.toSorted((a, b) => a.startsAt - b.startsAt || (a.integration < b.integration ? -1 : 1)).map(rowOf),
       limits: standings(books, nowMs, null),
       holds: books.holds.map(({ limit, taken }) => ({
@@ -67,6 +70,9 @@ export class UsageHandler {
           .slice(0, MAX_PLACES_TOLD)
           .map(toPlace),
       })),
+      shares: shareStandings(books, nowMs),
+      foreign: foreignStandings(books, nowMs),
+      waiting: whoWaits(books),
     };
   }
 }

@@ -226,16 +226,23 @@ export interface Forecast {
   readonly limit: string | null;
   readonly limits: readonly LimitForecast[];
   /** Who waits in the ledger now. */
-  readonly waiting: readonly {
-    readonly integration: IntegrationName;
-    readonly priority: Priority;
-    readonly requests: number;
-    readonly calls: number;
-  }[];
+  readonly waiting: readonly WaitingRequests[];
+}
+/** What one integration has waiting with one priority. */
+export interface WaitingRequests {
+  readonly integration: IntegrationName;
+  readonly priority: Priority;
+  readonly requests: number;
+  /** The fewest calls that they ask for. */
+  readonly calls: number;
+}
+/** Calls of those who don't ask the ledger, in a limit's current window: at least and at most. */
+export interface ForeignCalls {
+  readonly atLeast: number;
+  readonly atMost: number;
 }
 export interface LimitForecast extends LimitStanding {
-  /** Calls of those who don't ask the ledger, in the current window: at least and at most. */
-  readonly foreign: { readonly atLeast: number; readonly atMost: number };
+  readonly foreign: ForeignCalls;
   /** Kept free for them in each window. */
   readonly headroom: number;
 }
@@ -270,9 +277,36 @@ export interface PlaceTaken {
   readonly integration: IntegrationName;
   readonly takenAgoMs: number;
 }
+/** What an integration may have of one limit of the whole account, and has of its current window. */
+export interface LimitShare {
+  readonly limit: string;
+  /** Calls that are its own whenever it asks in time. */
+  readonly guarantee: number;
+  /** Most calls that it may have; null = no cap. */
+  readonly cap: number | null;
+  /** Calls charged to the current window (a rolling one: to the length that ends now): used, open or expired. */
+  readonly used: number;
+  /** What is kept of the guarantee for it now: less as the window runs out. */
+  readonly worth: number;
+}
+export interface ShareStanding {
+  readonly integration: IntegrationName;
+  readonly weight: number;
+  readonly limits: readonly LimitShare[];
+  /** Requests of its that wait in the ledger now. */
+  readonly requestsWaiting: number;
+}
+/** How much of a limit those have who don't ask the ledger. */
+export interface ForeignStanding extends ForeignCalls {
+  readonly limit: string;
+  /** Kept free for them in the current window, beyond `atMost`. */
+  readonly headroom: number;
+}
 export interface UsageAnswer {
   readonly answer: 'usage';
   readonly per: UsageRequest['per'];
+  /** `shadow`: nothing is refused; what would have been is counted as `wouldRefuse`. */
+  readonly mode: 'enforce' | 'shadow';
   readonly rows: readonly UsageRow[];
   readonly limits: readonly LimitStanding[];
   readonly holds: readonly {
@@ -282,4 +316,7 @@ export interface UsageAnswer {
     /** The places taken longest, oldest first. */
     readonly places: readonly PlaceTaken[];
   }[];
+  readonly shares: readonly ShareStanding[];
+  readonly foreign: readonly ForeignStanding[];
+  readonly waiting: readonly WaitingRequests[];
 }

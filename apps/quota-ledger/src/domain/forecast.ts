@@ -1,4 +1,4 @@
-import { type Forecast, type ForecastRequest, type LimitForecast, PRIORITIES } from '#contracts';
+import { type Forecast, type ForecastRequest, type LimitForecast, PRIORITIES, type WaitingRequests } from '#contracts';
 import { draws, isCountedByKey } from '#limits';
 import { type AccountBooks, holdsFor, type LimitBook, limitsFor } from './books.js';
 import { capOf, mayHaveByEnd, mayHave } from './share.js';
@@ -93,7 +93,8 @@ function limitForecasts(books: AccountBooks, { kind, integration }: ForecastRequ
   });
 }
 
-function whoWaits(books: AccountBooks): Forecast['waiting'] {
+/** Who waits in the ledger now, by priority. */
+export function whoWaits(books: AccountBooks): WaitingRequests[] {
   return books.waiting.lines.flatMap(({ priority, flows }) =>
     [...flows.values()]
       .filter(({ requests }) => requests > 0)

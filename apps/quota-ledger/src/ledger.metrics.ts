@@ -1,11 +1,22 @@
 import { Counter, Histogram } from 'prom-client';
 import { metrics } from '#telemetry';
 
-const decisions = new Counter({
+/** Answers since metrics were last read, by account, verb and answer: counting is on every request's way, labels cost. */
+const counted = new Map<string, Map<string, number>>();
+
+new Counter({
   name: 'sluice_ledger_decisions_total',
   help: 'Requests answered by the ledger, by what was asked and what was answered.',
   labelNames: ['account', 'verb', 'answer'] as const,
   registers: [metrics],
+  collect() {
+    for (const [account, times] of counted)
+      for (const [what, number] of times) {
+        const [verb = '', answer = ''] = what.split(' ');
+        this.inc({ account, verb, answer }, number);
+      }
+    counted.clear();
+  },
 });
 const turnSeconds = new Histogram({
   name: 'sluice_ledger_turn_seconds',
@@ -29,15 +40,10 @@ interface Decided {
 export function countTurn(decided: readonly Decided[], tookMs: number): void {
   turnSeconds.observe(tookMs / 1_000);
   turnRequests.observe(decided.length);
-  const counts = new Map<string, { account: string; verb: string; answer: string; times: number }>();
-  for (const {
-    asked: { account, verb },
-    answer: { answer },
-  } of decided) {
-    const key = `${account} ${verb} ${answer}`;
-    const known = counts.get(key);
-    if (known) known.times += 1;
-    else counts.set(key, { account, verb, answer, times: 1 });
+  for (const { asked, answer } of decided) {
+    let times = counted.get(asked.account);
+    if (!times) counted.set(asked.account, (times = new Map()));
+    const what = `${asked.verb} ${answer.answer}`;
+    times.set(what, (times.get(what) ?? 0) + 1);
   }
-  for (const { times, ...labels } of counts.values()) decisions.inc(labels, times);
 }

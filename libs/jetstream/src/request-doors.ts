@@ -9,13 +9,16 @@ export class RequestContext {
   constructor(
     /** The subject it was sent to. */
     readonly subject: string,
-    /** All parts of the subject: `quota.v1.demo.ccai.acquire` has the account at 2 and the integration at 3. */
-    readonly tokens: readonly string[],
     /** Null where the request has none. */
     readonly headers: MsgHdrs | null,
     /** The body as it arrived. */
     readonly raw: Uint8Array,
   ) {}
+
+  /** All parts of the subject: `quota.v1.demo.ccai.acquire` has the account at 2 and the integration at 3. */
+  get tokens(): readonly string[] {
+    return this.subject.split('.');
+  }
 }
 
 /** Answers a request's body. What it throws is answered `unavailable`, unless `answerTo` knows better. */
@@ -92,7 +95,7 @@ export class RequestDoors {
       ...(queue === undefined ? {} : { queue }),
       callback: (error, msg) => {
         if (error) this.#log.error('a door is closed by the server', { subject, error });
-        else void this.#answer(handler, msg);
+        else this.#answer(handler, msg);
       },
     });
     this.#open.set(subject, subscription);
@@ -127,8 +130,8 @@ export class RequestDoors {
       this.#log.warn('closed with requests unanswered', { requests: this.#inFlight, drainMs });
   }
 
-  async #answer(handler: RequestHandler, msg: Msg): Promise<void> {
-    if (msg.reply && !INBOX_PREFIXES.some((prefix) => msg.reply!.startsWith(prefix))) {
+  #answer(handler: RequestHandler, msg: Msg): void {
+    if (msg.reply && !isInbox(msg.reply)) {
       this.#drop(msg);
       return;
     }
@@ -137,8 +140,24 @@ export class RequestDoors {
       return;
     }
     this.#inFlight += 1;
+    let answer: unknown;
     try {
-      const answer = await this.#handle(handler, msg);
+      answer = this.#handle(handler, msg);
+    } catch (error) {
+      answer = this.#answerTo(error, msg);
+    }
+    if (!(answer instanceof Promise)) {
+      this.#send(msg, answer);
+      return;
+    }
+    answer.then(
+      (told: unknown) => this.#send(msg, told),
+      (error: unknown) => this.#send(msg, this.#answerTo(error, msg)),
+    );
+  }
+
+  #send(msg: Msg, answer: unknown): void {
+    try {
       if (msg.reply) reply(msg, answer);
     } catch (error) {
       // Larger than the server lets through, or not JSON.
@@ -160,7 +179,8 @@ export class RequestDoors {
       });
   }
 
-  async #handle(handler: RequestHandler, msg: Msg): Promise<unknown> {
+  /** A value, or a promise of one. */
+  #handle(handler: RequestHandler, msg: Msg): unknown {
     const { subject, data } = msg;
     if (data.length > this.#maxRequestBytes)
       return rejected('body_too_large', `the body has ${data.length} bytes, at most ${this.#maxRequestBytes} are read`);
@@ -170,15 +190,20 @@ export class RequestDoors {
     } catch {
       return rejected('malformed_json', 'the body is not JSON');
     }
-    try {
-      return await handler(body, new RequestContext(subject, subject.split('.'), msg.headers ?? null, data));
-    } catch (error) {
-      const told = this.#options.answerTo?.(error) ?? null;
-      if (told) return told;
-      this.#log.error('a request failed', { subject, error });
-      return unavailable('internal_error', 'the request failed inside; it is logged');
-    }
+    return handler(body, new RequestContext(subject, msg.headers ?? null, data));
   }
+
+  #answerTo(error: unknown, { subject }: Msg): object {
+    const told = this.#options.answerTo?.(error) ?? null;
+    if (told) return told;
+    this.#log.error('a request failed', { subject, error });
+    return unavailable('internal_error', 'the request failed inside; it is logged');
+  }
+}
+
+function isInbox(subject: string): boolean {
+  for (const prefix of INBOX_PREFIXES) if (subject.startsWith(prefix)) return true;
+  return false;
 }
 
 function reply(msg: Msg, answer: unknown): void {

@@ -1,8 +1,8 @@
 import type { Granted, IntegrationName, Refused } from '#contracts';
-import { type AccountBooks, enterGrant, holdsFor, minuteAt } from './books.js';
+import { type AccountBooks, enterGrant, holdsFor } from './books.js';
 import { chargeOpen } from './charge.js';
-import { type Ask, type Blocked, endsByItself, type Fit, spanFrom } from './fit.js';
-import { countsOf, type Grant, holdIdOf } from './grant.js';
+import { type Ask, type Blocked, endsByItself, type Fit } from './fit.js';
+import { countsOf, type Grant, holdIdOf, newGrant } from './grant.js';
 import { grantedEntry } from './journal-entries.js';
 import type { LedgerChanges } from './ledger-changes.js';
 import { standings } from './standing.js';
@@ -18,43 +18,16 @@ export function giveGrant(
   books: AccountBooks,
   ask: Ask,
   { calls, notBefore, wouldRefuse }: Pick<Fit, 'calls' | 'notBefore'> & Pick<Grant, 'wouldRefuse'>,
-  moment: GrantMoment,
+  { nowMs, newId }: GrantMoment,
   changes: LedgerChanges,
 ): Granted {
-  const { nowMs } = moment;
-  const made = makeGrant(books, ask, { calls, notBefore }, moment);
-  const grant = wouldRefuse ? { ...made, wouldRefuse } : made;
+  const { integration, request } = ask;
+  const { requestId, kind, priority, keys = null } = request;
+  const asked = { id: newId(), integration, requestId, kind, priority, grantedAt: nowMs, notBefore, calls, keys };
+  const grant = newGrant(wouldRefuse ? { ...asked, wouldRefuse } : asked, books.timing);
   applyGranted(books, grant);
-  changes.event(books.name, ask.integration, 'granted', grantedEntry(grant));
+  changes.event(books.name, integration, 'granted', grantedEntry(grant));
   return grantedAnswer(books, grant, nowMs);
-}
-
-function makeGrant(
-  books: AccountBooks,
-  { integration, request }: Ask,
-  { calls, notBefore }: Pick<Fit, 'calls' | 'notBefore'>,
-  { nowMs, newId }: GrantMoment,
-): Grant {
-  const span = spanFrom(books, notBefore);
-  return {
-    id: newId(),
-    integration,
-    requestId: request.requestId,
-    kind: request.kind,
-    priority: request.priority,
-    grantedAt: nowMs,
-    notBefore,
-    validUntil: notBefore + books.timing.validForMs,
-    arrivesBy: span.to,
-    settleBy: span.to + books.timing.settleGraceMs,
-    minute: minuteAt(books.timing, nowMs),
-    calls: Array.from({ length: calls }, (_, index) => ({
-      state: 'open' as const,
-      span,
-      key: request.keys?.[index] ?? null,
-    })),
-    settles: [],
-  };
 }
 
 /** A new grant's effects on the books; also when they are built again. */

@@ -51,6 +51,36 @@ export interface Grant {
   readonly settles: { readonly requestId: string; readonly answer: Settled }[];
 }
 
+/** What a new grant is made of; all else follows from how long things take on the account. */
+export interface NewGrant extends Pick<
+  Grant,
+  'id' | 'integration' | 'requestId' | 'kind' | 'priority' | 'grantedAt' | 'notBefore' | 'wouldRefuse'
+> {
+  readonly calls: number;
+  /** One for each call, or null where none touches a ticket or user. */
+  readonly keys: readonly (CallKey | null)[] | null;
+}
+
+type GrantTiming = Readonly<Record<'validForMs' | 'requestTimeoutMs' | 'settleGraceMs' | 'minuteMs', number>>;
+
+/** A grant, all of whose calls are open. */
+export function newGrant({ calls, keys, ...made }: NewGrant, timing: GrantTiming): Grant {
+  const validUntil = made.notBefore + timing.validForMs;
+  const arrivesBy = validUntil + timing.requestTimeoutMs;
+  const span: Span = { from: made.notBefore, to: arrivesBy };
+  const open: Call[] = [];
+  for (let index = 0; index < calls; index++) open.push({ state: 'open', span, key: keys?.[index] ?? null });
+  return {
+    ...made,
+    validUntil,
+    arrivesBy,
+    settleBy: arrivesBy + timing.settleGraceMs,
+    minute: Math.floor(made.grantedAt / timing.minuteMs) * timing.minuteMs,
+    calls: open,
+    settles: [],
+  };
+}
+
 export type CallCounts = Readonly<Record<CallState, number>>;
 
 /** How many of a grant's calls are in each state. */

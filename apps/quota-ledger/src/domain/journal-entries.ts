@@ -2,7 +2,7 @@ import type { CallKey, CallKind, Granted, Priority } from '#contracts';
 import type { AccountBooks } from './books.js';
 import { type CallRun, callsOf, runsOf } from './call-runs.js';
 import type { ForeignEntry } from './foreign.js';
-import type { Grant } from './grant.js';
+import { type Grant, newGrant } from './grant.js';
 
 /*
  * What the journal's events hold, one entry for each thing that happened: enough to do it to the books again without
@@ -16,10 +16,8 @@ export interface GrantedEntry {
   readonly priority: Priority;
   readonly calls: number;
   readonly grantedAt: number;
-  readonly notBefore: number;
-  readonly validUntil: number;
-  readonly arrivesBy: number;
-  readonly settleBy: number;
+  /** Where it isn't when it was granted. All its other times follow from this one. */
+  readonly notBefore?: number;
   /** One for each call, where any touches a ticket or user. */
   readonly keys?: readonly (CallKey | null)[];
   /** Shadow mode: what would have refused. */
@@ -58,13 +56,13 @@ export interface ToldForeign extends ForeignEntry {
 
 /** The entry that tells of a new grant. */
 export function grantedEntry(grant: Grant): GrantedEntry {
-  const { id: grantId, requestId, kind, priority, grantedAt, notBefore, validUntil, arrivesBy, settleBy } = grant;
-  const times = { grantedAt, notBefore, validUntil, arrivesBy, settleBy };
-  const entry = { grantId, requestId, kind, priority, calls: grant.calls.length, ...times };
+  const { id: grantId, requestId, kind, priority, grantedAt, notBefore } = grant;
+  const entry = { grantId, requestId, kind, priority, calls: grant.calls.length, grantedAt };
   const keyed = grant.calls.some(({ key }) => key !== null);
-  if (!keyed && !grant.wouldRefuse) return entry;
+  if (!keyed && !grant.wouldRefuse && notBefore === grantedAt) return entry;
   return {
     ...entry,
+    ...(notBefore === grantedAt ? {} : { notBefore }),
     ...(keyed ? { keys: grant.calls.map(({ key }) => key) } : {}),
     ...(grant.wouldRefuse ? { wouldRefuse: grant.wouldRefuse } : {}),
   };
@@ -72,27 +70,8 @@ export function grantedEntry(grant: Grant): GrantedEntry {
 
 /** The grant that an entry tells of, as it was made: all its calls open. */
 export function grantOf(entry: GrantedEntry, integration: string, { timing }: Pick<AccountBooks, 'timing'>): Grant {
-  const span = { from: entry.notBefore, to: entry.arrivesBy };
-  return {
-    id: entry.grantId,
-    integration,
-    requestId: entry.requestId,
-    kind: entry.kind,
-    priority: entry.priority,
-    grantedAt: entry.grantedAt,
-    notBefore: entry.notBefore,
-    validUntil: entry.validUntil,
-    arrivesBy: entry.arrivesBy,
-    settleBy: entry.settleBy,
-    minute: Math.floor(entry.grantedAt / timing.minuteMs) * timing.minuteMs,
-    calls: Array.from({ length: entry.calls }, (_, index) => ({
-      state: 'open' as const,
-      span,
-      key: entry.keys?.[index] ?? null,
-    })),
-    settles: [],
-    ...(entry.wouldRefuse ? { wouldRefuse: entry.wouldRefuse } : {}),
-  };
+  const { grantId: id, grantedAt, notBefore = grantedAt, keys = null, ...rest } = entry;
+  return newGrant({ ...rest, id, integration, grantedAt, notBefore, keys }, timing);
 }
 
 /** A grant as a snapshot keeps it. */

@@ -11,7 +11,7 @@ import { profiled } from './sender-profile.js';
 export interface Cell {
   readonly inFlight: number;
   readonly accounts: number;
-  /** How the sender asks; default `lean`. */
+  /** How the sender asks; default `client`. */
   readonly requests?: Requests;
 }
 

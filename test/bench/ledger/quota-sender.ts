@@ -13,7 +13,7 @@ export interface PairsWanted {
   readonly accounts: readonly string[];
   readonly inFlight: number;
   readonly forMs: number;
-  /** Default `lean`. */
+  /** Default `client`. */
   readonly requests?: Requests | undefined;
   readonly signal: AbortSignal;
 }

@@ -15,7 +15,7 @@ export interface LaneTimes {
   readonly latenciesMs: readonly number[];
 }
 
-/** How a request is sent: by lanes' numbers, as below, or each by the client's own `request`. */
+/** How a request is sent: each by the client's own `request`, as integrations do, or by lanes' numbers, as below. */
 export type Requests = 'lean' | 'client';
 
 /** No answer to anything for so long: something is broken, and no rate means anything. */
@@ -49,7 +49,7 @@ export class RequestLanes {
   async run(
     lanes: number,
     step: Step,
-    { requests = 'lean', signal }: { readonly requests?: Requests | undefined; readonly signal: AbortSignal },
+    { requests = 'client', signal }: { readonly requests?: Requests | undefined; readonly signal: AbortSignal },
   ): Promise<LaneTimes> {
     for (let lane = this.#replyTo.length; lane < lanes; lane += 1)
       this.#replyTo.push({ reply: `${this.#prefix}${lane}` });

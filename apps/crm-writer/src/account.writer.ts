@@ -21,7 +21,7 @@ import { rankOfPriority } from './domain/write.js';
 import { SingleWriter, type WriterTools } from './single.writer.js';
 import { UnknownResolver } from './unknown.resolver.js';
 import type { QuotaClient } from './quota.client.js';
-import type { ItemToAsk, NextDue, NextUp, WaitingCounts, WriteStore } from './write.store.js';
+import type { ItemToAsk, NextDue, NextQuery, NextUp, WaitingCounts, WriteStore } from './write.store.js';
 
 export interface AccountWriterOptions {
   readonly config: WrittenAccount;
@@ -71,14 +71,14 @@ const CONTACT_KINDS: Readonly<Record<ContactStep, CallKind>> = {
   adopt: 'users.create_or_update',
 };
 
-/** Calls by which something waiting of each sort may get on: while none of them may go, it isn't even read. */
-const KINDS_FOR: Readonly<Record<'create' | 'update', Readonly<Record<Writer, readonly CallKind[]>>>> = {
-  create: {
-    single: ['tickets.create', 'users.search', 'users.create'],
-    batch: ['tickets.create_many', 'tickets.create', 'users.search', 'users.create'],
-  },
-  update: { single: ['tickets.update'], batch: ['tickets.update_many', 'tickets.update'] },
-};
+/**
+ * Calls by which what waits gets on: many at once, and one by one. While no call for many may go, only a few are read, and while none
+ * may go at all, nothing is.
+ */
+const KINDS_FOR = {
+  create: { many: ['tickets.create_many'], one: ['tickets.create', 'users.search', 'users.create'] },
+  update: { many: ['tickets.update_many'], one: ['tickets.update'] },
+} as const satisfies Readonly<Record<NextQuery['sort'], Readonly<Record<'many' | 'one', readonly CallKind[]>>>>;
 
 /**
  * One account's writing, while this process owns it: again and again, whenever something is due, plans the fewest calls for
@@ -332,8 +332,10 @@ export class AccountWriter {
       ['create', creates, counts.creates],
       ['update', updates, counts.updates],
     ] as const) {
-      if (waiting === 0 || !KINDS_FOR[sort][writer].some((kind) => this.#may(kind))) continue;
-      const limit = writer === 'batch' ? MAX_ITEMS_PER_JOB * 2 : this.#room() + SPARE_INTERACTIONS;
+      const { many, one } = KINDS_FOR[sort];
+      const mayMany = many.some((kind) => this.#may(kind));
+      if (waiting === 0 || (!mayMany && !one.some((kind) => this.#may(kind)))) continue;
+      const limit = writer === 'batch' && mayMany ? MAX_ITEMS_PER_JOB * 2 : this.#room() + SPARE_INTERACTIONS;
       const up = await store.next(this.account, { sort, limit, exclude });
       interactions.push(...up.interactions);
       for (const [key, contact] of up.contacts) contacts.set(key, contact);

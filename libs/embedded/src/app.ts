@@ -68,6 +68,9 @@ export async function startApp(options: AppOptions): Promise<App> {
   };
 }
 
+/** The ledger makes many short-lived objects: with more room for young ones fewer outlive their use (as in docker-compose.yml). */
+const NODE_OPTIONS_OF: Readonly<Record<string, readonly string[]>> = { 'quota-ledger': ['--max-semi-space-size=64'] };
+
 async function launch(
   { app, args = [], logFile, readyWithinMs = READY_WITHIN_MS }: AppOptions,
   env: Readonly<Record<string, string>>,
@@ -82,7 +85,7 @@ async function launch(
   const told = isSimulator ? [...args, '--json', `--port=${httpPort}`] : args;
   const child = await startChild({
     command: process.execPath,
-    args: ['--enable-source-maps', main, ...told],
+    args: ['--enable-source-maps', ...(NODE_OPTIONS_OF[app] ?? []), main, ...told],
     env: { NODE_ENV: 'production', ...(httpPort === 0 ? {} : { HTTP_PORT: String(httpPort) }), ...env },
     cwd: projectRoot(),
     logFile,

@@ -12,6 +12,7 @@ import {
   limitsFor,
   openBooks,
 } from './books.js';
+import type { Grant } from './grant.js';
 import { readGrant, type StoredGrant, storedGrant } from './journal-entries.js';
 
 /** An account's books as they are stored from time to time, fit for JSON: its size is that of the windows, not of history. */
@@ -48,9 +49,14 @@ export function snapshotOf(books: AccountBooks): AccountSnapshot {
     })),
     grants: [
       ...books.open.values(),
-      ...[...books.past.values()].map(({ grant }) => grant).filter((grant) => hasPlaces(books, grant)),
+      ...(books.holds.some(({ taken }) => taken.size > 0) ? withPlaces(books) : []),
     ].map(storedGrant),
   };
+}
+
+/** Grants of the past that have places. */
+function withPlaces(books: AccountBooks): Grant[] {
+  return [...books.past.values()].map(({ grant }) => grant).filter((grant) => hasPlaces(books, grant));
 }
 
 /** The books that a snapshot was made of; empty ones where there is none. `versions`: the newest is the one they are to have. */

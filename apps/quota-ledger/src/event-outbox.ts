@@ -28,7 +28,8 @@ interface Telling {
 
 /**
  * The journal of a partition as an outbox: what several turns did to one integration goes into one message. Which turns are told
- * together is stored before they are, so that after a crash the same messages are made again, with the same ids.
+ * together is stored before they are, so that after a crash the same messages are made again, with the same ids: also where an
+ * owner that lost the partition is still telling. It begins nothing more, as its epoch has passed.
  */
 export class EventOutbox {
   private telling: Telling | null = null;
@@ -36,6 +37,7 @@ export class EventOutbox {
   constructor(
     private readonly reader: Pick<Tx, 'query'>,
     private readonly partition: number,
+    private readonly epoch: number,
   ) {}
 
   /** The next messages: all of one group of turns, again until every one is marked. */
@@ -53,13 +55,14 @@ export class EventOutbox {
 
   private async next(): Promise<Telling | null> {
     const known = await readPartition(this.reader, this.partition);
-    if (!known || known.lastSeq <= known.toldSeq) return null;
+    if (!known || known.epoch !== this.epoch || known.lastSeq <= known.toldSeq) return null;
     // A group that was begun is told as it was; else as many turns as there are, up to a bound.
     const begun = known.tellingSeq > known.toldSeq;
     const lastSeq = begun ? known.tellingSeq : Math.min(known.lastSeq, known.toldSeq + TURNS_LIMIT);
     const turns = await readJournal(this.reader, this.partition, known.toldSeq, lastSeq, TURNS_LIMIT);
     const throughSeq = turns.at(-1)?.seq ?? lastSeq;
-    if (!begun) await beginTelling(this.reader, this.partition, throughSeq);
+    const { partition, epoch } = this;
+    if (!begun && !(await beginTelling(this.reader, { partition, epoch, throughSeq }))) return null;
     const rows = messagesOf(turns, `p${this.partition}-${throughSeq}`);
     return { rows, throughSeq };
   }
@@ -78,11 +81,13 @@ interface Group {
 function messagesOf(turns: readonly JournalRow[], group: string): OutboxRow[] {
   const groups: Group[] = [];
   const newest = new Map<string, Group>();
+  // Where all together fit into one message, as they mostly do, nothing needs to be measured.
+  const isMuch = turns.reduce((bytes, { events }) => bytes + events.length, 0) > MESSAGE_BYTES_LIMIT;
   for (const { atMs, events } of turns)
     for (const { account, integration, event, entries } of JSON.parse(events) as LedgerEvent[]) {
       const key = `${account} ${integration} ${event}`;
       for (const entry of entries) {
-        const bytes = JSON.stringify(entry).length;
+        const bytes = isMuch ? JSON.stringify(entry).length : 0;
         let open = newest.get(key);
         if (!open || open.bytes + bytes > MESSAGE_BYTES_LIMIT) {
           open = { account, integration, event, entries: [], atMs, bytes: 0 };

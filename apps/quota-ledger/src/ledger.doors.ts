@@ -1,7 +1,10 @@
+import { settledWithin, systemClock } from '#clock';
 import { type AccountName, subjects } from '#contracts';
 import { NatsDoors, type NatsDoorsOptions } from '#jetstream';
 import type { Doors, LedgerOwner } from './ledger.owner.js';
 import { QuotaDoors, type QuotaDoorsParts } from './quota.doors.js';
+
+const ANSWER_LIMIT_MS = 2_000;
 
 /** The ledger's doors: each open only while this process is the one to answer. */
 export class LedgerDoors extends NatsDoors implements Doors {
@@ -28,10 +31,20 @@ export class LedgerDoors extends NatsDoors implements Doors {
     });
   }
 
+  /** Opens and closes at once; resolves when what arrived at closed doors before has been handed on. */
   async hear(accounts: readonly AccountName[], steward: boolean): Promise<void> {
     if (steward) this.open(subjects.applyAccounts);
-    await this.#quota.hear(accounts);
-    if (!steward) await super.close(subjects.applyAccounts);
+    const closing = steward ? undefined : super.close(subjects.applyAccounts);
+    await Promise.all([this.#quota.hear(accounts), closing]);
+  }
+
+  /** Whether the server answers. A connection that is silently dead tells so by nothing else for half a minute. */
+  async reachable(): Promise<boolean> {
+    const answered = this.#nc.flush().then(
+      () => true,
+      () => false,
+    );
+    return (await settledWithin(answered, ANSWER_LIMIT_MS, systemClock)) && answered;
   }
 
   override async close(subject?: string): Promise<void> {

@@ -36,7 +36,7 @@ export function describeLedgerStore(name: string, tables: () => Promise<LedgerTa
   async function handlerOn(store: LedgerStore): Promise<QuotaHandler> {
     const handler = new QuotaHandler(systemClock, silentLog);
     const askedMonoMs = systemClock.monotonicMs();
-    handler.begin(store, await store.beat([]), askedMonoMs);
+    handler.begin(store, await store.readClock(), askedMonoMs);
     await handler.useVersions(await store.versions(0));
     const epoch = await store.take(PARTITION);
     if (epoch === null) throw new Error('the partition has another owner');
@@ -170,7 +170,7 @@ export function describeLedgerStore(name: string, tables: () => Promise<LedgerTa
       await one.giveBack(3);
       expect(await other.take(3)).toBe(epoch! + 1);
       const events = [{ account: 'demo', integration: 'ccai', event: 'released' as const, entries: [] }];
-      const late = one.record([{ partition: 3, epoch: epoch!, seq: 1, atMs: await one.beat([]), events }]);
+      const late = one.record([{ partition: 3, epoch: epoch!, seq: 1, atMs: await one.readClock(), events }]);
       await expect(late).rejects.toBeInstanceOf(EpochPassed);
     });
 

@@ -90,10 +90,13 @@ export interface LedgerStore {
   /** Takes a partition where nobody has it; its new epoch, higher than any owner's before. Null where another has it. */
   take(partition: number): Promise<number | null>;
   giveBack(partition: number): Promise<void>;
-  /** Says that the owner of these lives, and reads the database's clock. */
-  beat(partitions: readonly number[]): Promise<number>;
-  /** Ends the sessions of owners that haven't said so for this long. Returns how many. */
-  endStalled(stalledMs: number): Promise<number>;
+  /** The database's clock. Its answer proves as well that this session had its partitions when it was asked. */
+  readClock(): Promise<number>;
+  /**
+   * Ends the sessions of processes that stand still: they have asked nothing for this long, at this look and at the last.
+   * Returns how many.
+   */
+  endStalled(idleMs: number): Promise<number>;
   /** Everything that a partition's books are built from, with the versions of its accounts. */
   load(partition: number, accounts: ReadonlyMap<AccountName, readonly StoredVersion[]>): Promise<LoadedPartition>;
   /**

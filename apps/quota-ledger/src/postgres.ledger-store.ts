@@ -3,7 +3,9 @@ import type { Log } from '#telemetry';
 import type { Pool } from 'pg';
 import type { AccountName } from '#contracts';
 import { REMEMBERED_MS } from './domain/books.js';
+import type { LedgerEvent } from './domain/ledger-changes.js';
 import { PARTITIONS } from './domain/partition.js';
+import type { JournalTurn } from './domain/replay.js';
 import { sumUsage, type UsageRowCounts } from './domain/usage.js';
 import {
   type Checkpoint,
@@ -19,17 +21,17 @@ import {
   type UsageToStore,
 } from './ledger.store.js';
 import { addUsage, type UsageTable } from './sql/add-usage.js';
-import { beat } from './sql/beat.js';
 import { insertVersions } from './sql/insert-versions.js';
+import { lockPartition } from './sql/lock-partition.js';
 import { movePartition } from './sql/move-partition.js';
 import { pruneJournal } from './sql/prune-journal.js';
 import { pruneUsage } from './sql/prune-usage.js';
 import { raiseEpoch } from './sql/raise-epoch.js';
+import { readClock } from './sql/read-clock.js';
 import { readJournal } from './sql/read-journal.js';
 import { readPartition } from './sql/read-partition.js';
 import { readSeqAt } from './sql/read-seq-at.js';
 import { readSnapshots } from './sql/read-snapshots.js';
-import { readStalled } from './sql/read-stalled.js';
 import { readUsage } from './sql/read-usage.js';
 import { readVersions, type VersionRow } from './sql/read-versions.js';
 import { recordTurn } from './sql/record-turn.js';
@@ -43,6 +45,10 @@ const MEMBERS = 'sluice quota-ledger members';
 const LOAD_LIMIT_MS = 60_000;
 /** Rows removed by one statement of pruning. */
 const PRUNED_ROWS_LIMIT = 5_000;
+/** A process that stands still between two statements of a checkpoint holds its partition's next owner up for so long. */
+const CHECKPOINT_IDLE_LIMIT_MS = 2_000;
+/** Turns of the journal read at a time. */
+const TURNS_READ_LIMIT = 2_000;
 const EVERY_TURN = Number.MAX_SAFE_INTEGER;
 
 export interface PostgresStoresOptions {
@@ -95,41 +101,47 @@ class PostgresLedgerStore implements LedgerStore {
   }
 
   async take(partition: number): Promise<number | null> {
-    return (await this.session.tryLock(lockOf(partition))) ? raiseEpoch(this.session, partition) : null;
+    const lock = lockOf(partition);
+    if (!(await this.session.tryLock(lock))) return null;
+    try {
+      return await raiseEpoch(this.session, partition);
+    } catch (error) {
+      // A session can have the same lock several times: what isn't given back now would be kept for ever.
+      await this.session.unlock(lock).catch(() => undefined);
+      throw error;
+    }
   }
 
   giveBack(partition: number): Promise<void> {
     return this.session.unlock(lockOf(partition));
   }
 
-  beat(partitions: readonly number[]): Promise<number> {
-    return beat(this.session, partitions);
+  readClock(): Promise<number> {
+    return readClock(this.session);
   }
 
-  async endStalled(stalledMs: number): Promise<number> {
-    let ended = 0;
-    for (const partition of await readStalled(this.session, stalledMs))
-      ended += await this.session.endHolders(lockOf(partition));
-    return ended;
+  endStalled(idleMs: number): Promise<number> {
+    return this.session.endStalled(MEMBERS, { idleMs, busyMs: LOAD_LIMIT_MS + idleMs });
   }
 
   load(partition: number, accounts: ReadonlyMap<AccountName, readonly StoredVersion[]>): Promise<LoadedPartition> {
     return this.session.transaction(
       async (tx) => {
+        // A checkpoint that may still be under way, of a former owner or our own, is over now, and none begins.
+        await lockPartition(tx, partition);
         const row = await readPartition(tx, partition);
         if (!row) throw new EpochPassed();
         const snapshots = new Map((await readSnapshots(tx, partition)).map((one) => [one.account, one]));
         const remembered = await readSeqAt(tx, partition, row.nowMs - REMEMBERED_MS);
-        const turns = await readJournal(tx, partition, Math.min(remembered, row.snapshotSeq), EVERY_TURN, EVERY_TURN);
         return {
           accounts: [...accounts].map(([name, versions]) => ({ versions, snapshot: snapshots.get(name) ?? null })),
-          turns: turns.map(({ seq, atMs, events }) => ({ seq, atMs, events: JSON.parse(events) })),
+          turns: await turnsAfter(tx, partition, Math.min(remembered, row.snapshotSeq)),
           usageSeq: row.usageSeq,
           lastSeq: row.lastSeq,
           nowMs: row.nowMs,
         };
       },
-      { isolation: 'repeatable read', statementTimeoutMs: LOAD_LIMIT_MS },
+      { statementTimeoutMs: LOAD_LIMIT_MS },
     );
   }
 
@@ -140,7 +152,7 @@ class PostgresLedgerStore implements LedgerStore {
   }
 
   checkpoint({ partition, epoch, seq, usage, snapshots }: Checkpoint): Promise<void> {
-    return inTransaction(this.pool, async (tx) => {
+    const store = async (tx: Tx): Promise<void> => {
       if (!(await movePartition(tx, { partition, epoch, seq }, snapshots !== null))) throw new EpochPassed();
       if (usage.length > 0) {
         await addUsage(tx, 'usage_minute', usage);
@@ -148,7 +160,8 @@ class PostgresLedgerStore implements LedgerStore {
         await addUsage(tx, 'usage_day', bucketed(usage, 'day'));
       }
       if (snapshots && snapshots.length > 0) await writeSnapshots(tx, partition, seq, snapshots);
-    });
+    };
+    return inTransaction(this.pool, store, { idleTimeoutMs: CHECKPOINT_IDLE_LIMIT_MS });
   }
 
   async versions(afterId: number): Promise<ReadonlyMap<AccountName, readonly StoredVersion[]>> {
@@ -164,7 +177,7 @@ class PostgresLedgerStore implements LedgerStore {
   }
 
   async prune({ journalMs, minutesMs, daysMs }: Retention): Promise<boolean> {
-    const nowMs = await this.beat([]);
+    const nowMs = await this.readClock();
     const removed = [
       await pruneJournal(this.onPool(), nowMs - journalMs, PRUNED_ROWS_LIMIT),
       await pruneUsage(this.onPool(), 'usage_minute', nowMs - minutesMs, PRUNED_ROWS_LIMIT),
@@ -190,6 +203,17 @@ class PostgresLedgerStore implements LedgerStore {
 function lockOf(partition: number): string {
   if (partition < 0 || partition >= PARTITIONS) throw new RangeError(`there is no partition ${partition}`);
   return `sluice quota-ledger partition ${partition}`;
+}
+
+/** Everything after a turn; a part at a time, so that whoever reads for long is seen to be alive. */
+async function turnsAfter(tx: Tx, partition: number, seq: number): Promise<JournalTurn[]> {
+  const turns: JournalTurn[] = [];
+  for (let afterSeq = seq; ; afterSeq = turns.at(-1)!.seq) {
+    const rows = await readJournal(tx, partition, afterSeq, EVERY_TURN, TURNS_READ_LIMIT);
+    for (const row of rows)
+      turns.push({ seq: row.seq, atMs: row.atMs, events: JSON.parse(row.events) as LedgerEvent[] });
+    if (rows.length < TURNS_READ_LIMIT) return turns;
+  }
 }
 
 /** Minutes added up to the hours or days that they belong to. */

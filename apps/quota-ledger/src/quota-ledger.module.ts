@@ -85,8 +85,8 @@ export class QuotaLedgerModule {
             health: HealthChecks,
           ) => {
             const stores = new PostgresLedgerStores({ url: settings.postgresUrl, pool, log });
-            const relayOf = (partition: number): OutboxRelay => {
-              const outbox = new EventOutbox(readerOf(pool), partition);
+            const relayOf = (partition: number, epoch: number): OutboxRelay => {
+              const outbox = new EventOutbox(readerOf(pool), partition, epoch);
               return new OutboxRelay({
                 take: () => outbox.take(),
                 markPublished: (ids) => outbox.markPublished(ids),

@@ -65,6 +65,8 @@ const MAX_USAGE_READS = 5;
 /** More than the minutes of 31 days, the longest limit there may be, for a few integrations. */
 const MAX_MINUTES_CHARGED = 500_000;
 const MINUTES_PER_HOUR = 60;
+/** Nobody is fenced who asked the database anything this short a time ago; below the owner's `STALLED_MS`. */
+const OWNERSHIP_PROVEN_MS = 3_000;
 
 type Asked = Asker &
   QuotaRequest & {
@@ -131,6 +133,8 @@ export class QuotaHandler {
   private rebuilding = false;
   private checkpointing: Promise<void> = Promise.resolve();
   private checkpoints = 0;
+  /** When the session was last asked anything that it answered. */
+  private provenMonoMs = 0;
   private grantsMade = 0;
   private grantIdPrefix = '';
   private readonly time: LedgerClock;
@@ -209,8 +213,9 @@ export class QuotaHandler {
     });
   }
 
-  /** The database's clock, as some answer told it. */
+  /** The database's clock, as the session that owns told it when it was asked then. */
   noteClock(nowMs: number, askedMonoMs: number): void {
+    this.provenMonoMs = Math.max(this.provenMonoMs, askedMonoMs);
     this.time.note(nowMs, askedMonoMs);
   }
 
@@ -390,10 +395,11 @@ export class QuotaHandler {
 
   private async record({ records }: Turn): Promise<void> {
     const { store } = this;
-    if (records.length === 0) return;
-    if (!store) throw new NotTheOwner();
     const askedMonoMs = this.clock.monotonicMs();
-    this.noteClock(await store.record(records), askedMonoMs);
+    // What changes nothing needs no commit; but who stood still may have lost its partitions without knowing.
+    if (records.length === 0 && askedMonoMs - this.provenMonoMs <= OWNERSHIP_PROVEN_MS) return;
+    if (!store) throw new NotTheOwner();
+    this.noteClock(await (records.length === 0 ? store.readClock() : store.record(records)), askedMonoMs);
   }
 
   private decideTurn(): Turn {
@@ -590,7 +596,10 @@ export class QuotaHandler {
 
   private async load(store: LedgerStore, partition: Partition): Promise<void> {
     const ours = new Map([...(this.versions ?? [])].filter(([account]) => partitionOf(account) === partition.id));
+    const askedMonoMs = this.clock.monotonicMs();
     const loaded = await store.load(partition.id, ours);
+    // A turn decided by a clock that was set since is never recorded: the next one is to know better.
+    this.noteClock(loaded.nowMs, askedMonoMs);
     partition.seq = loaded.lastSeq;
     this.time.notBefore(loaded.turns.at(-1)?.atMs ?? 0);
     this.partitions.set(partition.id, partition);

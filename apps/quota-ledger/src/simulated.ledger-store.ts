@@ -96,7 +96,7 @@ export class SimulatedLedgerStore implements LedgerStore {
     if (this.tables.owners.get(partition) === this) this.tables.owners.delete(partition);
   }
 
-  async beat(): Promise<number> {
+  async readClock(): Promise<number> {
     this.assertOpen();
     return this.world.nowMs();
   }

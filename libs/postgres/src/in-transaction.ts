@@ -12,6 +12,8 @@ export interface TransactionOptions {
   readonly isolation?: 'read committed' | 'repeatable read' | 'serializable';
   /** Longest time one of its statements may take, where that isn't the connection's own bound. */
   readonly statementTimeoutMs?: number;
+  /** Longest time between two of its statements; then Postgres ends the connection, and with it what others wait for. */
+  readonly idleTimeoutMs?: number;
 }
 
 const ANSWER_SLACK_MS = 1_000;
@@ -54,7 +56,7 @@ export async function inTransaction<T>(
 export async function transactionOn<T>(
   connection: Connection,
   work: (tx: Tx) => Promise<T>,
-  { isolation, statementTimeoutMs }: TransactionOptions = {},
+  { isolation, statementTimeoutMs, idleTimeoutMs }: TransactionOptions = {},
 ): Promise<T> {
   // The client waits a little longer than the server works.
   const patience = statementTimeoutMs === undefined ? {} : { query_timeout: statementTimeoutMs + ANSWER_SLACK_MS };
@@ -69,6 +71,10 @@ export async function transactionOn<T>(
     await connection.query(isolation ? `BEGIN ISOLATION LEVEL ${isolation}` : 'BEGIN');
     if (statementTimeoutMs !== undefined)
       await connection.query(`SELECT set_config('statement_timeout', $1, true)`, [String(statementTimeoutMs)]);
+    if (idleTimeoutMs !== undefined)
+      await connection.query(`SELECT set_config('idle_in_transaction_session_timeout', $1, true)`, [
+        String(idleTimeoutMs),
+      ]);
     result = await work(tx);
   } catch (error) {
     if (isConnectionLoss(error)) throw asUnavailable(error);

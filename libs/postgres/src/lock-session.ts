@@ -64,6 +64,8 @@ export class LockSession {
   /** Transactions and heartbeats, one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
   #busy = 0;
+  /** Who was found to stand still at the last look, and since when. */
+  #suspects: ReadonlyMap<number, string> = new Map();
 
   private constructor(client: pg.Client, options: LockSessionOptions) {
     this.#client = client;
@@ -136,15 +138,32 @@ export class LockSession {
   }
 
   /**
-   * Ends the sessions that have the key's lock: for a holder that is known to have stalled, whose connection lives on. Needs
-   * the same Postgres role as theirs. Returns how many.
+   * Ends the other sessions that have the key's lock, shared or not, and whose process stands still though its connection
+   * lives: it has asked nothing for `idleMs`, or hasn't taken an answer for `busyMs` (longer than any of its statements may
+   * take; one at work for it isn't idle). Ended is only who was found so by the last call too, and has said nothing in
+   * between: call it regularly. A lock taken a moment ago and a database clock that was set lead nobody to end the living.
+   * Needs the same Postgres role as theirs. Returns how many.
    */
-  async endHolders(key: string): Promise<number> {
-    const rows = await this.#query(
-      `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE ${HOLDERS_OF} AND pid <> pg_backend_pid()`,
-      [key],
+  async endStalled(
+    key: string,
+    { idleMs, busyMs }: { readonly idleMs: number; readonly busyMs: number },
+  ): Promise<number> {
+    const silent = await this.#query<{ pid: number; since: string }>(
+      `SELECT DISTINCT pid, state_change::text AS since FROM pg_locks JOIN pg_stat_activity USING (pid)
+       WHERE ${HOLDERS_OF} AND pid <> pg_backend_pid()
+         AND abs(extract(epoch FROM clock_timestamp() - state_change)) * 1000
+           > CASE WHEN state LIKE 'idle%' THEN $2::float8 ELSE $3::float8 END`,
+      [key, idleMs, busyMs],
     );
-    return rows.length;
+    const before = this.#suspects;
+    this.#suspects = new Map(silent.map(({ pid, since }) => [pid, since]));
+    const certain = silent.filter(({ pid, since }) => before.get(pid) === since).map(({ pid }) => pid);
+    if (certain.length === 0) return 0;
+    const ended = await this.#query(
+      `SELECT pg_terminate_backend(pid) FROM (SELECT DISTINCT pid FROM pg_locks WHERE ${HOLDERS_OF} AND pid = ANY ($2)) AS holder`,
+      [key, certain],
+    );
+    return ended.length;
   }
 
   /**

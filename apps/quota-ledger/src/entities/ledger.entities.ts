@@ -15,8 +15,8 @@ export class PartitionEntity {
   @Column('bigint')
   epoch: number;
 
-  @Column('bigint', { name: 'seen_ms' })
-  seenMs: number;
+  @Column('bigint', { name: 'owned_since_ms' })
+  ownedSinceMs: number;
 
   @Column('bigint', { name: 'usage_seq', default: 0 })
   usageSeq: number;

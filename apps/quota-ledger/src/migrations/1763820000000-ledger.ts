@@ -18,8 +18,8 @@ const UP = [
   `CREATE TABLE partition (
     id integer PRIMARY KEY,
     epoch bigint NOT NULL CHECK (epoch > 0),
-    -- When its owner last said that it lives.
-    seen_ms bigint NOT NULL,
+    -- When its owner began.
+    owned_since_ms bigint NOT NULL,
     -- The turn up to which usage is stored, and the one from which on every account's changes are in the journal only.
     usage_seq bigint NOT NULL DEFAULT 0,
     snapshot_seq bigint NOT NULL DEFAULT 0 CHECK (snapshot_seq <= usage_seq),

@@ -2,9 +2,9 @@ import type { LockSession, Prepared } from '#postgres';
 
 const RAISE: Prepared = {
   name: 'raise-epoch',
-  text: `INSERT INTO partition (id, epoch, seen_ms)
+  text: `INSERT INTO partition (id, epoch, owned_since_ms)
     VALUES ($1, 1, ceil(extract(epoch FROM clock_timestamp()) * 1000)::bigint)
-    ON CONFLICT (id) DO UPDATE SET epoch = partition.epoch + 1, seen_ms = excluded.seen_ms
+    ON CONFLICT (id) DO UPDATE SET epoch = partition.epoch + 1, owned_since_ms = excluded.owned_since_ms
     RETURNING epoch`,
 };
 

@@ -119,7 +119,7 @@ const LONGEST_SEND_IN_MS = 2_000;
 const TRANSIT_MS = 5_000;
 const ASK_AGAIN_MS = 500;
 /** A grant is remembered for this long after the last of its calls was settled, and as long as it has places. */
-export const REMEMBERED_MS = 120_000;
+export const REMEMBERED_MS = 60_000;
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 

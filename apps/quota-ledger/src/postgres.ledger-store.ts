@@ -36,6 +36,7 @@ import { readUsage } from './sql/read-usage.js';
 import { readVersions, type VersionRow } from './sql/read-versions.js';
 import { recordTurn } from './sql/record-turn.js';
 import { writeSnapshots } from './sql/write-snapshots.js';
+import { dropUsagePartitions, makeUsagePartitions, USAGE_TABLES } from './usage-partitions.js';
 
 /** The ledger's schema. */
 export const LEDGER_SCHEMA = 'quota_ledger';
@@ -47,6 +48,8 @@ const LOAD_LIMIT_MS = 60_000;
 const PRUNED_ROWS_LIMIT = 5_000;
 /** A process that stands still between two statements of a checkpoint holds its partition's next owner up for so long. */
 const CHECKPOINT_IDLE_LIMIT_MS = 2_000;
+/** Whoever owns this partition prunes, and makes partitions of usage. */
+const PRUNERS_PARTITION = 0;
 /** Turns of the journal read at a time. */
 const TURNS_READ_LIMIT = 2_000;
 const EVERY_TURN = Number.MAX_SAFE_INTEGER;
@@ -74,7 +77,7 @@ export class PostgresLedgerStores implements LedgerStores {
     });
     try {
       await session.join(MEMBERS);
-      return new PostgresLedgerStore(session, pool);
+      return new PostgresLedgerStore(session, pool, log);
     } catch (error) {
       await session.close();
       throw error;
@@ -90,6 +93,7 @@ class PostgresLedgerStore implements LedgerStore {
   constructor(
     private readonly session: LockSession,
     private readonly pool: Pool,
+    private readonly log: Log,
   ) {}
 
   get ended(): AbortSignal {
@@ -104,7 +108,9 @@ class PostgresLedgerStore implements LedgerStore {
     const lock = lockOf(partition);
     if (!(await this.session.tryLock(lock))) return null;
     try {
-      return await raiseEpoch(this.session, partition);
+      const epoch = await raiseEpoch(this.session, partition);
+      if (partition === PRUNERS_PARTITION) await makeUsagePartitions(this.pool, await this.readClock(), this.log);
+      return epoch;
     } catch (error) {
       // A session can have the same lock several times: what isn't given back now would be kept for ever.
       await this.session.unlock(lock).catch(() => undefined);
@@ -178,12 +184,13 @@ class PostgresLedgerStore implements LedgerStore {
 
   async prune({ journalMs, minutesMs, daysMs }: Retention): Promise<boolean> {
     const nowMs = await this.readClock();
-    const removed = [
-      await pruneJournal(this.onPool(), nowMs - journalMs, PRUNED_ROWS_LIMIT),
-      await pruneUsage(this.onPool(), 'usage_minute', nowMs - minutesMs, PRUNED_ROWS_LIMIT),
-      await pruneUsage(this.onPool(), 'usage_hour', nowMs - daysMs, PRUNED_ROWS_LIMIT),
-      await pruneUsage(this.onPool(), 'usage_day', nowMs - daysMs, PRUNED_ROWS_LIMIT),
-    ];
+    await makeUsagePartitions(this.pool, nowMs, this.log);
+    const removed = [await pruneJournal(this.onPool(), nowMs - journalMs, PRUNED_ROWS_LIMIT)];
+    for (const table of USAGE_TABLES) {
+      const beforeMs = nowMs - (table === 'usage_minute' ? minutesMs : daysMs);
+      await dropUsagePartitions(this.pool, table, beforeMs, this.log);
+      removed.push(await pruneUsage(this.onPool(), table, beforeMs, PRUNED_ROWS_LIMIT));
+    }
     return removed.some((rows) => rows >= PRUNED_ROWS_LIMIT);
   }
 

@@ -38,7 +38,8 @@ const UP = [
     PRIMARY KEY (account, version)
   )`,
   `CREATE UNIQUE INDEX account_version_id ON account_version (id)`,
-  // What was decided, one row for a partition's part of a turn: the truth, from which all else can be built again.
+  // What was decided, one row for a partition's part of a turn: the truth, from which all else can be built again. Not divided
+  // by time: the instant would have to be in the key, and it is the key that lets no two owners write the same turn.
   `CREATE TABLE journal (
     partition integer NOT NULL,
     seq bigint NOT NULL CHECK (seq > 0),
@@ -56,14 +57,17 @@ const UP = [
     seq bigint NOT NULL,
     books json NOT NULL
   )`,
-  ...['usage_minute', 'usage_hour', 'usage_day'].map(
-    (table) => `CREATE TABLE ${table} (
+  // By time, so that a question reads the rows of its days only and what is old is dropped by the file. Partitions are made
+  // by a duty (usage-partitions.ts); what has none is counted in the other one.
+  ...['usage_minute', 'usage_hour', 'usage_day'].flatMap((table) => [
+    `CREATE TABLE ${table} (
       account text NOT NULL,
       starts_at_ms bigint NOT NULL,
       integration text NOT NULL,${COUNTS},
       PRIMARY KEY (account, starts_at_ms, integration)
-    ) WITH (fillfactor = 50)`,
-  ),
+    ) PARTITION BY RANGE (starts_at_ms)`,
+    `CREATE TABLE ${table}_other PARTITION OF ${table} DEFAULT WITH (fillfactor = 50)`,
+  ]),
 ];
 
 const TABLES = [

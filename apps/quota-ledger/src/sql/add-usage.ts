@@ -5,7 +5,8 @@ export type UsageTable = 'usage_minute' | 'usage_hour' | 'usage_day';
 
 /**
  * Adds counts to buckets: changed where the bucket is there, made where it isn't. Not ON CONFLICT: a change alone may be
- * negative, which the table's checks refuse. Each bucket may come once only.
+ * negative, which the table's checks refuse. Each bucket may come once only. The bounds of what is changed are told besides: by
+ * them the planner leaves out all partitions but those of the present.
  */
 export async function addUsage(
   tx: Pick<Tx, 'query'>,
@@ -25,11 +26,18 @@ export async function addUsage(
          expired = u.expired + c.expired, open = u.open + c.open, crm_refused = u.crm_refused + c.crm_refused,
          would_refuse = u.would_refuse + c.would_refuse
        FROM change c
-       WHERE u.account = c.account AND u.starts_at_ms = c.starts_at_ms AND u.integration = c.integration
+       WHERE u.starts_at_ms >= $11 AND u.starts_at_ms <= $12 AND u.account = c.account
+         AND u.starts_at_ms = c.starts_at_ms AND u.integration = c.integration
        RETURNING u.account, u.starts_at_ms, u.integration
      )
      INSERT INTO ${table} (${columns}) SELECT ${columns} FROM change
      WHERE (account, starts_at_ms, integration) NOT IN (SELECT account, starts_at_ms, integration FROM updated)`,
-    counts.map((field) => rows.map((row) => row[field])),
+    [...counts.map((field) => rows.map((row) => row[field])), ...boundsOf(rows)],
   );
+}
+
+function boundsOf(rows: readonly { readonly startsAt: number }[]): [first: number, last: number] {
+  let [first, last] = [Number.MAX_SAFE_INTEGER, 0];
+  for (const { startsAt } of rows) [first, last] = [Math.min(first, startsAt), Math.max(last, startsAt)];
+  return [first, last];
 }

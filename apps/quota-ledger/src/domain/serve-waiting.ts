@@ -26,7 +26,11 @@ export function serveWaiting(books: AccountBooks, moment: GrantMoment, changes: 
   if (waiting.byRequest.size > 0) {
     waiting.wakeAt = NEVER;
     serve(books, moment, changes, null);
-    if (moment.nowMs >= waiting.firstDeadline) refuseLate(books, moment.nowMs);
+    // What was kept for those whose time is up is for others now.
+    if (moment.nowMs >= waiting.firstDeadline && refuseLate(books, moment.nowMs) && waiting.byRequest.size > 0) {
+      waiting.wakeAt = NEVER;
+      serve(books, moment, changes, null);
+    }
   }
   const { answered } = waiting;
   waiting.answered = [];
@@ -90,13 +94,16 @@ export function callsBefore(books: AccountBooks, waiter: Pick<Waiter, 'request' 
   return calls;
 }
 
-function refuseLate(books: AccountBooks, nowMs: number): void {
+/** True where there was anybody to refuse. */
+function refuseLate(books: AccountBooks, nowMs: number): boolean {
   const { waiting } = books;
+  const before = waiting.byRequest.size;
   waiting.firstDeadline = NEVER;
   for (const waiter of waiting.byRequest.values()) {
     if (waiter.deadline > nowMs) waiting.firstDeadline = Math.min(waiting.firstDeadline, waiter.deadline);
     else endWait(books, waiter, nowMs);
   }
+  return waiting.byRequest.size < before;
 }
 
 /** Ends a wait: it is answered with what was in its way last. */

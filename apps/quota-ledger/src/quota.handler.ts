@@ -73,6 +73,10 @@ type Asked = Asker &
     readonly arrivedAtMs: number;
     readonly reply: (answer: QuotaAnswer) => void;
     turns: number;
+    /** How often deciding it, or something while it waited, threw. */
+    failures: number;
+    /** It waited in books that are no more. */
+    readonly waited: boolean;
   };
 
 interface Partition {
@@ -95,6 +99,10 @@ interface Turn {
   readonly answers: { readonly asked: Asked; readonly answer: QuotaAnswer }[];
   readonly records: TurnToRecord[];
   readonly begunAtMs: number;
+  /** What deciding threw: then the books may be changed by half of it, and nothing of it is recorded. */
+  failure: { readonly error: unknown } | null;
+  /** The request being decided; null while those are served who wait. */
+  deciding: Asked | null;
 }
 
 /** Another process decides, or none does at the moment. */
@@ -226,7 +234,16 @@ export class QuotaHandler {
     return new Promise((reply) => {
       const { account, integration } = asker;
       const arrivedAtMs = this.clock.monotonicMs();
-      this.undecided.push({ account, integration, ...request, arrivedAtMs, reply, turns: 0 });
+      this.undecided.push({
+        account,
+        integration,
+        ...request,
+        arrivedAtMs,
+        reply,
+        turns: 0,
+        failures: 0,
+        waited: false,
+      });
       this.turn();
     });
   }
@@ -393,8 +410,9 @@ export class QuotaHandler {
     }
   }
 
-  private async record({ records }: Turn): Promise<void> {
+  private async record({ records, failure }: Turn): Promise<void> {
     const { store } = this;
+    if (failure) throw failure.error;
     const askedMonoMs = this.clock.monotonicMs();
     // What changes nothing needs no commit; but who stood still may have lost its partitions without knowing.
     if (records.length === 0 && askedMonoMs - this.provenMonoMs <= OWNERSHIP_PROVEN_MS) return;
@@ -405,8 +423,24 @@ export class QuotaHandler {
   private decideTurn(): Turn {
     const asked = this.takeBatch();
     const nowMs = this.time.nowMs();
-    const begunAtMs = this.clock.monotonicMs();
-    const turn: Turn = { asked, answers: [], records: [], begunAtMs };
+    const turn: Turn = {
+      asked,
+      answers: [],
+      records: [],
+      begunAtMs: this.clock.monotonicMs(),
+      failure: null,
+      deciding: null,
+    };
+    try {
+      this.decideAll(turn, nowMs);
+    } catch (error) {
+      turn.failure = { error };
+    }
+    return turn;
+  }
+
+  private decideAll(turn: Turn, nowMs: number): void {
+    const { asked, begunAtMs } = turn;
     const changes = new Map<Partition, LedgerChanges>();
     const changesOf = (partition: Partition): LedgerChanges => {
       let known = changes.get(partition);
@@ -424,11 +458,19 @@ export class QuotaHandler {
         turn.answers.push({ asked: one, answer: this.noBooks(one.account) });
         continue;
       }
+      turn.deciding = one;
       const answer = this.decide(kept.books, one, { nowMs, begunAtMs }, changesOf(kept.partition));
-      if (answer === 'waits') this.wait(one);
-      else turn.answers.push({ asked: one, answer });
+      if (answer !== 'waits')
+        turn.answers.push({
+          asked: one,
+          answer: one.waited ? sinceItArrived(answer, begunAtMs - one.arrivedAtMs) : answer,
+        });
+      // Repeated too often: it waits already, and need not be answered twenty thousand times.
+      else if (this.waitingRequests >= MAX_REQUESTS_WAITING) turn.answers.push({ asked: one, answer: OVERLOADED });
+      else this.wait(one);
       if (this.waiting.size > 0 && this.waiting.has(one.account)) touched.add(kept);
     }
+    turn.deciding = null;
     this.serve(turn, touched, nowMs, changesOf);
     for (const [partition, { events }] of changes) {
       if (events.length === 0) continue;
@@ -437,7 +479,6 @@ export class QuotaHandler {
       turn.records.push({ partition: id, epoch, seq, atMs: nowMs, events });
       for (const { account } of events) partition.changed.add(account);
     }
-    return turn;
   }
 
   private decide(
@@ -451,7 +492,7 @@ export class QuotaHandler {
     const heldMs = Math.max(0, begunAtMs - asked.arrivedAtMs);
     switch (asked.verb) {
       case 'acquire':
-        return acquire(books, integration, this.mayWait(asked.body), moment, changes);
+        return acquire(books, integration, this.mayWait(asked.body, heldMs), moment, changes);
       case 'settle': {
         const grant = findGrant(books, asked.body.grantId);
         return settle(books, integration, grant, asked.body, { nowMs, heldMs }, changes);
@@ -471,9 +512,14 @@ export class QuotaHandler {
     }
   }
 
-  /** Where too many wait already, nobody else does: the answer is what it would be without waiting. */
-  private mayWait(body: AcquireRequest): AcquireRequest {
-    return body.waitMs > 0 && this.waitingRequests >= MAX_REQUESTS_WAITING ? { ...body, waitMs: 0 } : body;
+  /**
+   * It waits from when it arrived, however often it is decided. Where too many wait already, nobody else does: the answer is
+   * what it would be without waiting.
+   */
+  private mayWait(body: AcquireRequest, heldMs: number): AcquireRequest {
+    if (body.waitMs === 0) return body;
+    const waitMs = this.waitingRequests >= MAX_REQUESTS_WAITING ? 0 : Math.floor(body.waitMs - heldMs);
+    return { ...body, waitMs: Math.max(0, waitMs) };
   }
 
   private wait(asked: Asked): void {
@@ -505,14 +551,15 @@ export class QuotaHandler {
     nowMs: number,
     changesOf: (partition: Partition) => LedgerChanges,
   ): void {
+    const rang = this.alarmRang;
+    this.alarmRang = false;
     if (this.waiting.size === 0) return;
     const due = new Set(touched);
-    if (this.alarmRang)
+    if (rang)
       for (const [account, at] of this.wakeAt) {
         const kept = at <= nowMs ? this.kept.get(account) : undefined;
         if (kept) due.add(kept);
       }
-    this.alarmRang = false;
     for (const { books, partition } of due) {
       const served = serveWaiting(books, { nowMs, newId: this.newGrantId }, changesOf(partition));
       for (const { integration, requestId, answer } of served)
@@ -553,11 +600,26 @@ export class QuotaHandler {
   }
 
   private async afterFailure(turn: Turn, error: unknown): Promise<void> {
-    this.log.warn('a turn failed; its books are rebuilt', { requests: turn.answers.length, error });
-    const again = turn.answers.map(({ asked }) => asked).filter(({ turns }) => turns < MAX_TURNS_PER_REQUEST);
-    for (const { asked } of turn.answers) if (!again.includes(asked)) asked.reply(INTERNAL_ERROR);
+    this.log.warn('a turn failed; its books are rebuilt', { requests: turn.asked.length, error });
+    if (turn.failure && !turn.deciding)
+      for (const [account, waiting] of this.waiting) this.countFailure(account, waiting);
+    const wait = new Set([...this.waiting.values()].flatMap((ofAccount) => [...ofAccount.values()].flat()));
+    const left = new Set([...turn.answers.map(({ asked }) => asked), ...turn.asked].filter((one) => !wait.has(one)));
+    const again = [...left].filter(({ turns }) => turns < MAX_TURNS_PER_REQUEST);
+    for (const asked of left) if (asked.turns >= MAX_TURNS_PER_REQUEST) asked.reply(INTERNAL_ERROR);
     this.undecided = [...again, ...this.undecided];
     await this.rebuildAll();
+  }
+
+  /** Which of those who wait it was can't be told: they too are tried only so often. */
+  private countFailure(account: AccountName, waiting: ReadonlyMap<string, readonly Asked[]>): void {
+    for (const asked of [...waiting.values()].flat()) asked.failures += 1;
+    for (const [key, asked] of waiting) {
+      if (!asked.some(({ failures }) => failures >= MAX_TURNS_PER_REQUEST)) continue;
+      this.waiting.get(account)?.delete(key);
+      this.waitingRequests -= asked.length;
+      for (const one of asked) one.reply(INTERNAL_ERROR);
+    }
   }
 
   /** Forgets all books; those who waited in them are to be asked for again. */
@@ -581,17 +643,9 @@ export class QuotaHandler {
   private takeWaiting(account: AccountName): Asked[] {
     const waited = [...(this.waiting.get(account)?.values() ?? [])].flat();
     this.waiting.delete(account);
-    this.wakeAt.delete(account);
     this.waitingRequests -= waited.length;
-    return waited.map((asked) => this.waitingLess(asked));
-  }
-
-  /** What waited already is not waited again. */
-  private waitingLess(asked: Asked): Asked {
-    if (asked.verb !== 'acquire') return asked;
-    const nowMs = this.clock.monotonicMs();
-    const waitMs = Math.max(0, Math.floor(asked.body.waitMs - (nowMs - asked.arrivedAtMs)));
-    return { ...asked, body: { ...asked.body, waitMs }, arrivedAtMs: nowMs, turns: 0 };
+    if (this.wakeAt.delete(account)) this.setAlarm(this.time.nowMs());
+    return waited.map((asked) => ({ ...asked, turns: asked.failures, waited: true }));
   }
 
   private async load(store: LedgerStore, partition: Partition): Promise<void> {

@@ -139,7 +139,12 @@ export class QuotaHandler {
   private expiryDue = false;
   /** While it is so, requests are kept for the books to come. */
   private rebuilding = false;
+  /** Of checkpoints the last one asked for: one after the other. */
   private checkpointing: Promise<void> = Promise.resolve();
+  /** The one under way: resolves when it is over, however it ended. */
+  private storing: Promise<void> = Promise.resolve();
+  /** The books count usage no longer that was to be stored, and may not have been. */
+  private usageLost = false;
   private checkpoints = 0;
   /** When the session was last asked anything that it answered. */
   private provenMonoMs = 0;
@@ -211,7 +216,10 @@ export class QuotaHandler {
     if (behind.length === 0) return;
     await this.between(async (store) => {
       try {
-        for (const [account] of behind) await this.takeVersion(store, account);
+        // New limits are charged with what is stored and what is to be: not with what is on its way.
+        await this.storing;
+        if (this.usageLost) await this.rebuildAll();
+        else for (const [account] of behind) await this.takeVersion(store, account);
       } catch (error) {
         // What is stored is in force: no books of before go on.
         this.log.warn('new versions of accounts could not be taken over; the books are rebuilt', { error });
@@ -303,7 +311,12 @@ export class QuotaHandler {
    * taken together; storing it holds no turn up.
    */
   async checkpoint(id: number, withSnapshots: boolean): Promise<void> {
-    await this.checkpointing;
+    const mine = this.checkpointing.then(() => this.storeCheckpoint(id, withSnapshots));
+    this.checkpointing = mine.catch(() => undefined);
+    await mine;
+  }
+
+  private async storeCheckpoint(id: number, withSnapshots: boolean): Promise<void> {
     await this.between(async (store) => {
       const partition = this.partitions.get(id);
       if (!partition) return;
@@ -316,16 +329,15 @@ export class QuotaHandler {
       if (withSnapshots) partition.changed.clear();
       this.checkpoints += 1;
       const { epoch, seq } = partition;
-      const done = store.checkpoint({ partition: id, epoch, seq, usage, snapshots });
-      this.checkpointing = done.catch((error: unknown) => this.afterCheckpointFailure(id, error));
+      this.storing = store.checkpoint({ partition: id, epoch, seq, usage, snapshots }).catch((error: unknown) => {
+        this.log.warn('a checkpoint failed; the books are rebuilt', { partition: id, error });
+        this.usageLost = true;
+      });
     });
-    await this.checkpointing;
-  }
-
-  /** Whether it was stored can't be told: the books are built from what was. */
-  private async afterCheckpointFailure(partition: number, error: unknown): Promise<void> {
-    this.log.warn('a checkpoint failed; the books are rebuilt', { partition, error });
-    await this.between(() => this.rebuildAll()).catch(() => undefined);
+    await this.storing;
+    // Whether it was stored can't be told: the books are built from what was.
+    const rebuild = (): Promise<void> => (this.usageLost ? this.rebuildAll() : Promise.resolve());
+    if (this.usageLost) await this.between(rebuild).catch(() => undefined);
   }
 
   /** Has a turn expire what nobody settled, if anything is due; drops counters of windows that are over. */
@@ -343,6 +355,9 @@ export class QuotaHandler {
    * gives everything up. Call it between turns.
    */
   async rebuildAll(): Promise<void> {
+    // Built while usage is on its way to the tables, books would count it once more.
+    await this.storing;
+    this.usageLost = false;
     const { store } = this;
     const partitions = [...this.partitions.values()];
     const again = this.forgetAll();

@@ -49,8 +49,8 @@ export interface Doors {
 export interface OwnerParts {
   readonly stores: LedgerStores;
   readonly quota: QuotaHandler;
-  readonly accounts: ApplyAccountsHandler;
-  readonly announcer: AnnounceAccountsDuty;
+  readonly accounts: Pick<ApplyAccountsHandler, 'apply'>;
+  readonly announcer: Pick<AnnounceAccountsDuty, 'announceTakeover' | 'forget'>;
   readonly relayOf: (partition: number, epoch: number) => Pick<OutboxRelay, 'start' | 'stop'>;
   readonly clock: Clock;
   readonly log: Log;

@@ -64,11 +64,15 @@ export interface SimulatedWorld {
 /** The ledger's tables in memory, for virtual time: same promises as in Postgres. */
 export class SimulatedLedgerStore implements LedgerStore {
   private readonly session = new AbortController();
+  /** When its process last asked anything. */
+  private askedAtMs: number;
+  private suspects: ReadonlyMap<SimulatedLedgerStore, number> = new Map();
 
   constructor(
     private readonly tables: SimulatedTables,
     private readonly world: SimulatedWorld,
   ) {
+    this.askedAtMs = world.nowMs();
     tables.open.add(this);
   }
 
@@ -101,9 +105,14 @@ export class SimulatedLedgerStore implements LedgerStore {
     return this.world.nowMs();
   }
 
-  /** Whoever stands still here is ended by `end`. */
-  async endStalled(): Promise<number> {
-    return 0;
+  async endStalled(idleMs: number): Promise<number> {
+    this.assertOpen();
+    const nowMs = this.world.nowMs();
+    const silent = [...this.tables.open].filter((one) => one !== this && nowMs - one.askedAtMs > idleMs);
+    const certain = silent.filter((one) => this.suspects.get(one) === one.askedAtMs);
+    this.suspects = new Map(silent.map((one) => [one, one.askedAtMs]));
+    for (const one of certain) one.end();
+    return certain.length;
   }
 
   /** Ends this session, as Postgres does for a process that is killed or cut off. */
@@ -210,6 +219,7 @@ export class SimulatedLedgerStore implements LedgerStore {
 
   private assertOpen(): void {
     this.session.signal.throwIfAborted();
+    this.askedAtMs = this.world.nowMs();
   }
 }
 

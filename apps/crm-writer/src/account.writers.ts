@@ -10,6 +10,8 @@ import type { CrmWriterSettings } from './crm-writer.settings.js';
 import { CLOCK, CRM_FACTORY, LOG, OWNERSHIP, QUOTA_CLIENT, SETTINGS, WRITE_STORE } from './crm-writer.tokens.js';
 import { PlaceReturner } from './place.returner.js';
 import type { QuotaClient } from './quota.client.js';
+import { Rehearser } from './rehearser.js';
+import type { Rehearsals } from './rehearsals.js';
 import type { WriteStore } from './write.store.js';
 import type { Crm } from './zendesk/crm.js';
 
@@ -29,6 +31,7 @@ interface Running {
   readonly version: number;
   readonly stopping: AbortController;
   writer: AccountWriter | null;
+  rehearser: Rehearser | null;
   owned: boolean;
   done: Promise<void>;
 }
@@ -48,7 +51,7 @@ export class AccountWriters {
   #stopped = false;
 
   constructor(
-    @Inject(WRITE_STORE) private readonly store: WriteStore,
+    @Inject(WRITE_STORE) private readonly store: WriteStore & Rehearsals,
     @Inject(QUOTA_CLIENT) private readonly quota: QuotaClient,
     @Inject(CRM_FACTORY) private readonly crmOf: CrmFactory,
     @Inject(OWNERSHIP) private readonly own: TakeOwnership,
@@ -69,7 +72,14 @@ export class AccountWriters {
     }
     before?.stopping.abort();
     const stopping = new AbortController();
-    const running: Running = { version, stopping, writer: null, owned: false, done: Promise.resolve() };
+    const running: Running = {
+      version,
+      stopping,
+      writer: null,
+      rehearser: null,
+      owned: false,
+      done: Promise.resolve(),
+    };
     this.#running.set(config.name, running);
     running.done = (before?.done ?? Promise.resolve()).then(() => this.#keep(config, running));
   }
@@ -85,7 +95,9 @@ export class AccountWriters {
 
   /** Commands came in, or something else may be due. */
   wake(account: AccountName): void {
-    this.#running.get(account)?.writer?.wake();
+    const running = this.#running.get(account);
+    running?.writer?.wake();
+    running?.rehearser?.wake();
   }
 
   /** How this process stands to an account; null where it isn't known here. */
@@ -117,35 +129,45 @@ export class AccountWriters {
       } finally {
         running.owned = false;
         running.writer = null;
+        running.rehearser = null;
       }
     }
   }
 
   async #runOwned(config: WrittenAccount, running: Running, ownership: AccountOwnership): Promise<void> {
-    const crm = this.crmOf(config);
+    // A dry run has no door to the CRM at all.
+    const crm = config.dryRun ? null : this.crmOf(config);
     try {
+      const { clock, log, quota, store, settings } = this;
       const ended = AbortSignal.any([running.stopping.signal, ownership.ended]);
       // Every call in flight may wait on it.
-      setMaxListeners(this.settings.maxCallsInFlight + SPARE_LISTENERS, ended);
-      const { clock, log, quota, store, settings } = this;
-      const shared = { clock, log, quota, newId: randomId, random: Math.random, ended };
-      const maker = new CallMaker({
-        ...shared,
-        crm,
-        account: config.name,
-        limits: limitsOf(config),
-        timeScale: config.crm.timeScale,
-        requestTimeoutMs: config.crm.requestTimeoutMs,
-      });
-      const { maxCallsInFlight, maxSubmissionsInFlight } = settings;
-      const bounds = { maxCallsInFlight, maxSubmissionsInFlight };
-      running.writer = new AccountWriter({ ...shared, config, store, maker, bounds });
-      log.info('writing an account', { account: config.name, version: running.version, batching: config.batching });
+      setMaxListeners(settings.maxCallsInFlight + SPARE_LISTENERS, ended);
+      running.rehearser = new Rehearser({ config, store, clock, log, ended });
+      running.writer = crm && this.#writerTo(crm, config, ended);
+      const { version, rehearser, writer } = running;
+      const about = { account: config.name, version, batching: config.batching };
+      log.info(writer ? 'writing an account' : 'an account is on a dry run: calls are planned, none is made', about);
       const places = new PlaceReturner({ account: config.name, store, quota, clock, log, ended });
-      await Promise.all([running.writer.run(), places.run()]);
+      await Promise.all([writer?.run(), rehearser.run(), places.run()]);
     } finally {
-      await crm.close();
+      await crm?.close();
       await ownership.release();
     }
+  }
+
+  #writerTo(crm: Crm, config: WrittenAccount, ended: AbortSignal): AccountWriter {
+    const { clock, log, quota, store, settings } = this;
+    const shared = { clock, log, quota, newId: randomId, random: Math.random, ended };
+    const maker = new CallMaker({
+      ...shared,
+      crm,
+      account: config.name,
+      limits: limitsOf(config),
+      timeScale: config.crm.timeScale,
+      requestTimeoutMs: config.crm.requestTimeoutMs,
+    });
+    const { maxCallsInFlight, maxSubmissionsInFlight } = settings;
+    const bounds = { maxCallsInFlight, maxSubmissionsInFlight };
+    return new AccountWriter({ ...shared, config, store, maker, bounds });
   }
 }

@@ -6,6 +6,7 @@ import { config } from '../test/commands.js';
 import { AccountWriters, type TakeOwnership } from './account.writers.js';
 import type { CrmWriterSettings } from './crm-writer.settings.js';
 import type { QuotaClient } from './quota.client.js';
+import type { Rehearsals } from './rehearsals.js';
 import type { WriteStore } from './write.store.js';
 
 const WRITTEN = config('http://127.0.0.1:1');
@@ -29,7 +30,15 @@ function waitingWriters() {
     throw new Error('nothing may be written');
   };
   const settings = { maxCallsInFlight: 1, maxSubmissionsInFlight: 1 } as CrmWriterSettings;
-  const writers = new AccountWriters({} as WriteStore, {} as QuotaClient, noCrm, own, systemClock, log, settings);
+  const writers = new AccountWriters(
+    {} as WriteStore & Rehearsals,
+    {} as QuotaClient,
+    noCrm,
+    own,
+    systemClock,
+    log,
+    settings,
+  );
   return { writers, asked, said };
 }
 

@@ -5,10 +5,13 @@ import { inTransaction, type Tx } from '#postgres';
 import { contactKeyOf, contactKeysOf, type RememberedContact } from './domain/contact.js';
 import { MAX_COMMANDS_PER_ITEM } from './domain/merge-commands.js';
 import { outcomeOf } from './domain/outcome-of.js';
+import type { RehearsedCalls, Rehearsal, ToRehearse } from './domain/rehearse-calls.js';
 import { priorityOfRank, type WaitingInteraction } from './domain/write.js';
 import { PARKED_IN_DOUBT, type ParkedWrite, type ParkedWrites } from './parked.writes.js';
+import type { Rehearsals } from './rehearsals.js';
 import { abandonSent } from './sql/abandon-sent.js';
 import { addRead } from './sql/add-read.js';
+import { addRehearsedCalls } from './sql/add-rehearsed-calls.js';
 import { answerCall } from './sql/answer-call.js';
 import { askForPlace } from './sql/ask-for-place.js';
 import { askItemAgain } from './sql/ask-item-again.js';
@@ -18,6 +21,7 @@ import { closeTickets } from './sql/close-tickets.js';
 import { countContactAttempts } from './sql/count-contact-attempts.js';
 import { countWaiting } from './sql/count-waiting.js';
 import { endJob } from './sql/end-job.js';
+import { endRehearsed } from './sql/end-rehearsed.js';
 import { forgetRefusals } from './sql/forget-refusals.js';
 import { forgetPlace } from './sql/forget-place.js';
 import { freeContacts } from './sql/free-contacts.js';
@@ -45,7 +49,7 @@ import { resendCall } from './sql/resend-call.js';
 import { saveContact } from './sql/save-contact.js';
 import { selectBulksToList } from './sql/select-bulks-to-list.js';
 import { selectCallsAgain } from './sql/select-calls-again.js';
-import { selectContacts } from './sql/select-contacts.js';
+import { type ContactRow, selectContacts } from './sql/select-contacts.js';
 import { selectCounts } from './sql/select-counts.js';
 import { selectHolds } from './sql/select-holds.js';
 import { selectInteraction } from './sql/select-interaction.js';
@@ -54,10 +58,14 @@ import { selectItemsToAsk } from './sql/select-items-to-ask.js';
 import { selectJobs } from './sql/select-jobs.js';
 import { selectNext } from './sql/select-next.js';
 import { selectParked } from './sql/select-parked.js';
+import { selectRehearsedCalls } from './sql/select-rehearsed-calls.js';
+import { selectToRehearse } from './sql/select-to-rehearse.js';
 import { selectWaitingWrites, type WaitingRow } from './sql/select-waiting-writes.js';
+import { selectWritesToPlan } from './sql/select-writes-to-plan.js';
 import { sendWrites } from './sql/send-writes.js';
 import { settleJobLists } from './sql/settle-job-lists.js';
 import { settleWrites, type SettledWrite } from './sql/settle-writes.js';
+import { takeUpRehearsed } from './sql/take-up-rehearsed.js';
 import { takePlacesLeft } from './sql/take-places-left.js';
 import { upsertInteractions } from './sql/upsert-interactions.js';
 import type {
@@ -95,7 +103,7 @@ const TICKET_WRITES = ['tickets.create', 'tickets.create_many', 'tickets.update'
 class Changed extends Error {}
 
 /** The writer's memory in Postgres. `wrote` is called after each commit that put outcomes into the outbox. */
-export class PostgresWriteStore implements WriteStore, ParkedWrites {
+export class PostgresWriteStore implements WriteStore, ParkedWrites, Rehearsals {
   constructor(
     private readonly pool: Pool,
     private readonly clock: Pick<Clock, 'nowMs'>,
@@ -117,16 +125,17 @@ export class PostgresWriteStore implements WriteStore, ParkedWrites {
         seen.map((one) => ({ ...one, contactKey: null, queuePath: null })),
       );
       const inserted = await insertWrites(tx, commands);
+      const takenUp = await takeUpRehearsed(tx, commands);
       // Only the ticket command that counts tells of contact and queue: an interaction has one, and a second one is dropped.
       const known = new Set(inserted);
       const told = seen.filter(
         ({ queuePath, contactKey }, i) => (queuePath ?? contactKey) !== null && known.has(commands[i]!.id),
       );
       if (told.length > 0) await upsertInteractions(tx, told);
-      if (inserted.length > 0)
+      if (inserted.length + takenUp > 0)
         for (const account of [...byAccount.keys()].sort())
           await refreshInteractions(tx, account, [...byAccount.get(account)!]);
-      return inserted.length;
+      return inserted.length + takenUp;
     });
   }
 
@@ -160,28 +169,9 @@ export class PostgresWriteStore implements WriteStore, ParkedWrites {
           ensure: row.contact && row.mode ? { subject: row.subject ?? '', mode: row.mode, contact: row.contact } : null,
           queuePath: row.queue_path,
           appendTo: row.append_to,
-          commands: (commands.get(row.interaction_id) ?? []).map((write) => ({
-            commandId: write.command_id,
-            action: write.action,
-            eventAt: write.event_at,
-            eventRank: write.event_rank,
-            ordinal: write.ordinal,
-            priority: priorityOfRank(write.priority),
-            attempts: write.attempts,
-          })),
+          commands: (commands.get(row.interaction_id) ?? []).map(commandOf),
         })),
-        contacts: new Map(
-          contacts.map((row): [string, RememberedContact] => [
-            row.key,
-            {
-              userId: row.user_id,
-              step: row.step,
-              refusedFor: row.refused_for,
-              busy: row.busy,
-              attempts: row.attempts,
-            },
-          ]),
-        ),
+        contacts: rememberedOf(contacts),
       };
     });
   }
@@ -413,6 +403,75 @@ export class PostgresWriteStore implements WriteStore, ParkedWrites {
     });
   }
 
+  toRehearse(
+    account: AccountName,
+    limit: number,
+  ): Promise<{ readonly interactions: readonly ToRehearse[]; readonly contacts: NextUp['contacts'] }> {
+    return this.#read(async (tx) => {
+      const rows = await selectToRehearse(tx, account, limit);
+      const ids = rows.map(({ interaction_id: id }) => id);
+      const writes = ids.length === 0 ? [] : await selectWritesToPlan(tx, account, ids, MAX_COMMANDS_PER_ITEM);
+      const keys = [...new Set(rows.flatMap(({ contact }) => (contact ? contactKeysOf(contact) : [])))];
+      const contacts = keys.length === 0 ? [] : await selectContacts(tx, account, keys);
+      const interactions = rows.map((row): ToRehearse => ({
+        interactionId: row.interaction_id,
+        ticketId: row.ticket_id,
+        ticketPromised: row.ticket_promised,
+        followUpOf: row.follow_up_of,
+        priority: priorityOfRank(row.priority),
+        since: row.since,
+        solo: false,
+        ensure: row.contact && row.mode ? { subject: row.subject ?? '', mode: row.mode, contact: row.contact } : null,
+        queuePath: row.queue_path,
+        appendTo: null,
+        commands: writes.filter(({ interaction_id: id }) => id === row.interaction_id).map(commandOf),
+      }));
+      return { interactions, contacts: rememberedOf(contacts) };
+    });
+  }
+
+  async rehearsed(account: AccountName, { commands, calls }: Rehearsal): Promise<boolean> {
+    const planned = new Map(commands.map((one) => [one.commandId, one]));
+    const counted = await this.#claiming(async (tx) => {
+      const ended = await endRehearsed(tx, [...planned.keys()]);
+      if (ended.length !== planned.size) throw new Changed();
+      await addRehearsedCalls(tx, account, calls);
+      const nowMs = this.clock.nowMs();
+      const outcomes = ended.map((write) =>
+        outcomeOf(
+          {
+            commandId: write.command_id,
+            account,
+            interactionId: write.interaction_id,
+            kind: write.kind,
+            eventAt: write.event_at,
+            traceparent: write.traceparent,
+            state: 'rehearsed',
+            ticketId: null,
+            grantId: null,
+            writer: planned.get(write.command_id)!.writer,
+            mergedWith: planned.get(write.command_id)!.mergedWith,
+            reason: null,
+            redriven: write.redriven,
+          },
+          nowMs,
+        ),
+      );
+      await insertOutcomes(tx, outcomes);
+    });
+    if (counted) this.wrote();
+    return counted;
+  }
+
+  async rehearsal(
+    account: AccountName,
+  ): Promise<{ readonly since: number; readonly calls: readonly RehearsedCalls[] } | null> {
+    const rows = await this.#read((tx) => selectRehearsedCalls(tx, account));
+    if (rows.length === 0) return null;
+    const calls = rows.map(({ kind, calls: made, tickets }) => ({ kind, calls: made, tickets }));
+    return { since: Math.min(...rows.map(({ since }) => since)), calls };
+  }
+
   async countRead(account: AccountName, kind: CallKind): Promise<void> {
     await this.#tx((tx) => addRead(tx, account, kind));
   }
@@ -529,4 +588,25 @@ export class PostgresWriteStore implements WriteStore, ParkedWrites {
   #read<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     return inTransaction(this.pool, work, { isolation: 'repeatable read' });
   }
+}
+
+function commandOf(row: WaitingRow): WaitingInteraction['commands'][number] {
+  return {
+    commandId: row.command_id,
+    action: row.action,
+    eventAt: row.event_at,
+    eventRank: row.event_rank,
+    ordinal: row.ordinal,
+    priority: priorityOfRank(row.priority),
+    attempts: row.attempts,
+  };
+}
+
+function rememberedOf(rows: readonly ContactRow[]): Map<string, RememberedContact> {
+  return new Map(
+    rows.map(({ key, user_id: userId, step, refused_for: refusedFor, busy, attempts }) => [
+      key,
+      { userId, step, refusedFor, busy, attempts },
+    ]),
+  );
 }

@@ -64,7 +64,8 @@ interface InteractionRow {
 }
 
 interface WriteRow {
-  readonly command: Command;
+  /** Another one of the same id where it was of a dry run, and is meant now. */
+  command: Command;
   readonly priority: number;
   readonly bytes: number;
   readonly interaction: InteractionRow;
@@ -193,6 +194,7 @@ export class SimulatedWriteStore implements WriteStore {
         const interaction = interactionIn(rows, command.data.interactionId);
         touched.set(interaction, rows);
         if (this.#insert(command, interaction, rows)) inserted += 1;
+        inserted += takeUpRehearsed(command, interaction);
       }
       if (inserted > 0) for (const [interaction, rows] of touched) refresh(rows, interaction);
       return inserted;
@@ -209,7 +211,7 @@ export class SimulatedWriteStore implements WriteStore {
       priority: rankOfPriority(command.data.priority),
       bytes: Buffer.byteLength(JSON.stringify(action)),
       interaction,
-      state: 'waiting',
+      state: command.data.dryRun ? 'rehearsed' : 'waiting',
       grantId: null,
       callId: null,
       attempts: 0,
@@ -901,6 +903,21 @@ function inEffectOrder(a: WriteRow, b: WriteRow): number {
     one.data.ordinal - other.data.ordinal ||
     (one.id < other.id ? -1 : 1)
   );
+}
+
+/** What was of a dry run and is meant now, or makes the ticket of what is, waits. How many. */
+function takeUpRehearsed(command: Command, { writes }: InteractionRow): number {
+  const meant = !command.data.dryRun;
+  const waits = writes.some(({ state }) => state === 'waiting');
+  const taken = writes.filter((write) => {
+    if (write.state !== 'rehearsed') return false;
+    return (meant && write.command.id === command.id) || (write.command.type === 'ensureTicket' && (meant || waits));
+  });
+  for (const write of taken) {
+    if (meant && write.command.id === command.id) write.command = command;
+    change(write, { state: 'waiting' });
+  }
+  return taken.length;
 }
 
 /** Brings what the queue is ordered by into line with the interaction's writes, as the last thing of every change. */

@@ -14,12 +14,13 @@ import {
   UnauthorizedException,
 } from '@nestjs/common';
 import type { Clock } from '#clock';
-import { isName, isWritten, WRITE_STATES, type WrittenAccount } from '#contracts';
+import { isName, isoOf, isWritten, WRITE_STATES, type WrittenAccount } from '#contracts';
 import type { AccountDirectory } from '#jetstream';
 import { AccountWriters } from './account.writers.js';
 import type { CrmWriterSettings } from './crm-writer.settings.js';
 import { ACCOUNTS, CLOCK, SETTINGS, WRITE_STORE } from './crm-writer.tokens.js';
 import type { ParkedWrite, ParkedWrites } from './parked.writes.js';
+import type { Rehearsals } from './rehearsals.js';
 import type { InteractionView, WriteStore } from './write.store.js';
 
 /** The part of Fastify's request that is used here. */
@@ -49,6 +50,21 @@ export interface AccountStatus {
   readonly owned: boolean;
   /** Why no call goes at the moment, and for how long yet; null where calls may go. */
   readonly closed: { readonly reason: string; readonly forMs: number } | null;
+  /** What dry runs would have written so far; null where there was none. */
+  readonly dryRun: DryRunStatus | null;
+}
+
+export interface DryRunStatus {
+  /** Is it on now? Then nothing is written. */
+  readonly on: boolean;
+  /** ISO instant of the first planned call; null = none was. */
+  readonly since: string | null;
+  /** Commands that are not written, because they were made in a dry run. */
+  readonly commands: number;
+  readonly ticketsMade: number;
+  readonly ticketsChanged: number;
+  /** Calls that it would have taken, by kind; at most, where the CRM would have had to be asked. */
+  readonly calls: Readonly<Record<string, number>>;
 }
 
 /** An interaction as an agent needs it: its ticket, and how its commands stand. */
@@ -68,7 +84,7 @@ const LOOPBACK = ['127.0.0.1', '::1', '::ffff:127.0.0.1'];
 @Controller('v1/accounts')
 export class StatusController {
   constructor(
-    @Inject(WRITE_STORE) private readonly store: WriteStore & ParkedWrites,
+    @Inject(WRITE_STORE) private readonly store: WriteStore & ParkedWrites & Rehearsals,
     @Inject(ACCOUNTS) private readonly accounts: AccountDirectory,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(SETTINGS) private readonly settings: CrmWriterSettings,
@@ -78,7 +94,7 @@ export class StatusController {
   @Get(':account/status')
   async status(@Req() asked: Asked, @Param('account') account: string): Promise<AccountStatus> {
     this.#admit(asked);
-    this.#known(account);
+    const config = this.#known(account);
     const counts = await this.store.counts(account);
     const longestParkedAgeMs = await this.store.longestParkedMs(account);
     const writes = Object.fromEntries(WRITE_STATES.map((state) => [state, counts.states[state] ?? 0]));
@@ -96,6 +112,7 @@ export class StatusController {
       outbox: counts.outbox,
       owned: standing?.owned ?? false,
       closed: standing?.closed ?? null,
+      dryRun: dryRunStatus(config.dryRun, counts.states['rehearsed'] ?? 0, await this.store.rehearsal(account)),
     };
   }
 
@@ -172,6 +189,25 @@ export class StatusController {
       error: { code: 'unauthorized', message: 'the bearer token is missing or wrong' },
     });
   }
+}
+
+function dryRunStatus(
+  on: boolean,
+  commands: number,
+  rehearsal: Awaited<ReturnType<Rehearsals['rehearsal']>>,
+): DryRunStatus | null {
+  if (!on && commands === 0 && rehearsal === null) return null;
+  const counted = rehearsal?.calls ?? [];
+  const ticketsBy = (verb: string): number =>
+    counted.reduce((sum, { kind, tickets }) => (kind.startsWith(`tickets.${verb}`) ? sum + tickets : sum), 0);
+  return {
+    on,
+    since: rehearsal === null ? null : isoOf(rehearsal.since),
+    commands,
+    ticketsMade: ticketsBy('create'),
+    ticketsChanged: ticketsBy('update'),
+    calls: Object.fromEntries(counted.map(({ kind, calls }) => [kind, calls])),
+  };
 }
 
 /** Compares without telling by the time taken how much was right; digests, so that lengths don't tell either. */

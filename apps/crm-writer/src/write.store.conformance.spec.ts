@@ -641,5 +641,53 @@ export function describeWriteStore(name: string, open: () => Promise<StoreUnderT
         await store.record({ account, callId: 'none', sends: 1, answer: null, next: { to: 'settled' }, effects: [] }),
       ).toBe(false);
     });
+
+    describe('keeps commands of a dry run', () => {
+      const dry = (one: Command): Command => ({ ...one, data: { ...one.data, dryRun: true } });
+      const states = async () => (await store.counts(account)).states;
+
+      it('apart from what is written, whatever is repeated', async () => {
+        const [opening, said] = [ticket('call-1'), comment('call-1', 'more')];
+        const taken = given(dry(opening), dry(said));
+        expect(await store.takeIn(taken)).toBe(2);
+        expect(await store.takeIn(taken)).toBe(0);
+        expect(await states()).toEqual({ rehearsed: 2 });
+        expect(await ids(creates)).toEqual([]);
+        expect(await store.countWaiting(account)).toMatchObject({ creates: 0, updates: 0 });
+        const [stored] = taken;
+        expect(await store.claim(claimOf('k', [item([stored!])]))).toBe(false);
+        expect(await store.nextDue(account)).toMatchObject({ waitingInMs: null });
+      });
+
+      it('until the same ones come again and are meant', async () => {
+        const [opening, said] = [ticket('call-1'), comment('call-1', 'more')];
+        await store.takeIn(given(dry(opening), dry(said)));
+        expect(await store.takeIn(given(opening, said))).toBe(2);
+        expect(await states()).toEqual({ waiting: 2 });
+        const [next] = (await store.next(account, creates)).interactions;
+        expect(next?.commands).toHaveLength(2);
+        expect(await store.takeIn(given(dry(opening), dry(said)))).toBe(0);
+        expect(await states()).toEqual({ waiting: 2 });
+      });
+
+      it('but for the one that makes the ticket of a later one that is meant, in whichever order they come', async () => {
+        const early = comment('call-1', 'in the trial');
+        await store.takeIn(given(dry(ticket('call-1')), dry(early)));
+        await takeIn(comment('call-1', 'after it'));
+        await takeIn(comment('call-2', 'before it'));
+        await store.takeIn(given(dry(ticket('call-2'))));
+        expect(await states()).toEqual({ rehearsed: 1, waiting: 4 });
+        expect((await ids(creates)).toSorted()).toEqual(['call-1', 'call-2']);
+      });
+
+      it('and changes nothing about what was waiting before', async () => {
+        const opening = ticket('call-1');
+        await takeIn(opening);
+        await store.takeIn(given(dry(opening), dry(comment('call-1', 'more'))));
+        expect(await states()).toEqual({ waiting: 1, rehearsed: 1 });
+        const [next] = (await store.next(account, creates)).interactions;
+        expect(next?.commands).toHaveLength(1);
+      });
+    });
   });
 }

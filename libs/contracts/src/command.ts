@@ -53,6 +53,8 @@ export interface CommandData {
   readonly notAfter: number | null;
   /** Which version of the account's policy made it. */
   readonly policyVersion: number;
+  /** Made while the account was on a dry run: calls are planned for it and counted, and none is made. */
+  readonly dryRun?: true;
 }
 
 export type Command = Envelope<CommandKind, CommandData>;

@@ -2,10 +2,10 @@ import { type Envelope, type Parsed, parseEnvelope } from './envelope.js';
 import type { CommandKind } from './command.js';
 import type { InteractionId } from './words.js';
 
-export const OUTCOME_TYPES = ['done', 'parked', 'superseded', 'lapsed'] as const;
+export const OUTCOME_TYPES = ['done', 'parked', 'superseded', 'lapsed', 'rehearsed'] as const;
 export type OutcomeType = (typeof OUTCOME_TYPES)[number];
 
-/** What came of a command, for good. */
+/** What came of a command, for good. `rehearsed`: it was of a dry run; `writer` and `mergedWith` tell of the call that was planned. */
 export interface OutcomeData {
   readonly interactionId: InteractionId;
   readonly commandId: string;

@@ -21,7 +21,7 @@ export function isName(value: unknown): value is string {
 export const PRIORITIES = ['live', 'normal', 'backlog'] as const;
 export type Priority = (typeof PRIORITIES)[number];
 
-/** How a command stands. `unknown` = sent, no answer yet; it is resolved by asking the CRM. */
+/** How a command stands. `unknown` = sent, no answer yet; it is resolved by asking the CRM. `rehearsed` = made in a dry run. */
 export const WRITE_STATES = [
   'waiting',
   'claimed',
@@ -31,8 +31,15 @@ export const WRITE_STATES = [
   'parked',
   'superseded',
   'lapsed',
+  'rehearsed',
 ] as const;
 export type WriteState = (typeof WRITE_STATES)[number];
 
 /** The states in which nothing more will happen to a command by itself. */
-export const FINAL_WRITE_STATES = ['done', 'parked', 'superseded', 'lapsed'] as const satisfies readonly WriteState[];
+export const FINAL_WRITE_STATES = [
+  'done',
+  'parked',
+  'superseded',
+  'lapsed',
+  'rehearsed',
+] as const satisfies readonly WriteState[];

@@ -9,6 +9,9 @@ import type { CommandAction, Contact, InteractionId, Priority, WriteState } from
  *        └── the CRM certainly did nothing with it (limit, refusal that passes) ──┘
  *
  *     parked ─(the operator)─▶ waiting, or unknown where the CRM may have done it
+ *     rehearsed ─(the same command, meant now)─▶ waiting
+ *
+ * `rehearsed` is how a command of a dry run is stored from the first: it never waits, so no call can carry it.
  *
  * `claimed` stands between `waiting` and `sent` for a writer that stores the claim apart from the request; this one
  * stores both at once, so a row is never seen in it.
@@ -22,6 +25,7 @@ const NEXT: Readonly<Record<WriteState, readonly WriteState[]>> = {
   parked: ['waiting', 'unknown'],
   superseded: [],
   lapsed: [],
+  rehearsed: ['waiting'],
 };
 
 /** States that only a grant leads to: the schema refuses them without a grant id. */

@@ -16,9 +16,10 @@ describe('a write', () => {
     expect(next).toEqual(['claimed', 'sent', 'parked', 'superseded', 'lapsed']);
   });
 
-  it('stays where it is once it has come to its end, but for the operator, who may take up what is parked', () => {
+  it('stays where it is once it has come to its end, but for what is parked or rehearsed, which may be taken up', () => {
     expect(WRITE_STATES.filter((state) => mayGo('parked', state))).toEqual(['waiting', 'unknown']);
-    for (const from of FINAL_WRITE_STATES.filter((state) => state !== 'parked'))
+    expect(WRITE_STATES.filter((state) => mayGo('rehearsed', state))).toEqual(['waiting']);
+    for (const from of FINAL_WRITE_STATES.filter((state) => state !== 'parked' && state !== 'rehearsed'))
       for (const to of WRITE_STATES) expect(mayGo(from, to)).toBe(false);
   });
 

@@ -6,6 +6,7 @@ import { ItemEntity } from './item.entity.js';
 import { JobEntity } from './job.entity.js';
 import { OutboxEntity } from './outbox.entity.js';
 import { ReadCountEntity } from './read-count.entity.js';
+import { RehearsedCallEntity } from './rehearsed-call.entity.js';
 import { WriteEntity } from './write.entity.js';
 
 /** Every table of the writer's schema. */
@@ -19,4 +20,5 @@ export const ENTITIES = [
   ContactEntity,
   OutboxEntity,
   ReadCountEntity,
+  RehearsedCallEntity,
 ];

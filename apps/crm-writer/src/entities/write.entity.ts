@@ -67,6 +67,10 @@ export class WriteEntity {
   @Column({ type: 'smallint' })
   redriven: number;
 
+  /** Of a dry run, and no call was planned for it yet. */
+  @Column({ type: 'boolean', name: 'to_plan' })
+  toPlan: boolean;
+
   @Column({ type: 'timestamptz', name: 'taken_in_at' })
   takenInAt: Date;
 

@@ -20,7 +20,7 @@ export async function forgetSent(tx: Tx, olderThanMs: number): Promise<number> {
        UPDATE write SET action = jsonb_build_object('kind', kind, 'forgotten', true)
        WHERE command_id IN (
          SELECT command_id FROM write
-         WHERE state IN ('done', 'superseded', 'lapsed') AND final_at < clock_timestamp() - $1 * interval '1 millisecond'
+         WHERE state IN ('done', 'superseded', 'lapsed', 'rehearsed') AND final_at < clock_timestamp() - $1 * interval '1 millisecond'
            AND NOT action ? 'forgotten'
          ORDER BY final_at LIMIT $2 FOR UPDATE SKIP LOCKED)
        RETURNING 1)

@@ -39,6 +39,8 @@ export interface RunningSluice {
   audit(): Promise<Audit>;
   outcomes(): Promise<Outcome[]>;
   usage(per: 'minute' | 'day'): Promise<UsageAnswer>;
+  /** Applies the account anew, with these lines of YAML instead of those before. */
+  configure(account: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -91,6 +93,12 @@ export async function startSluice({
     usage: async (per) => {
       const message = await operator.request(subjects.usage('flow'), JSON.stringify({ per }), { timeout: 5_000 });
       return message.json<UsageAnswer>();
+    },
+    configure: async (lines) => {
+      const body = JSON.stringify({ yaml: accountsYaml(simulatorUrl, licence, lines) });
+      const message = await operator.request('accounts.v1.apply', body, { timeout: 5_000 });
+      const { answer } = message.json<{ answer: string }>();
+      if (answer !== 'applied') throw new Error(message.string());
     },
     stop: async () => {
       await operator.close();

@@ -76,7 +76,7 @@ afterAll(async () => {
 async function startPlanner(bus = new CommandPublisher(stream)): Promise<InteractionConsumer> {
   const findPolicy = (name: string) => {
     const found = accounts.get(name);
-    return found && { version: found.version, policy: found.config.policy };
+    return found && { version: found.version, policy: found.config.policy, dryRun: found.config.dryRun };
   };
   const handler = new PlanHandler(bus, findPolicy, liquidRender(), systemClock, silentLog, 0);
   const consumer = new InteractionConsumer(nc, silentLog, handler, stream, new HealthChecks());

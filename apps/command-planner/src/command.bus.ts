@@ -18,6 +18,11 @@ export class BusUnavailable extends Error {
 }
 
 /** An account's policy and its version's number; null where the account isn't known, a null policy where nothing is written for it. */
-export type FindPolicy = (
-  account: AccountName,
-) => { readonly version: number; readonly policy: TicketPolicy | null } | null;
+export type FindPolicy = (account: AccountName) => AccountPolicy | null;
+
+export interface AccountPolicy {
+  readonly version: number;
+  readonly policy: TicketPolicy | null;
+  /** Commands are planned, but nothing of them is to be written. */
+  readonly dryRun: boolean;
+}

@@ -14,7 +14,8 @@ export class CommandPublisher implements CommandBus {
       await this.stream.publish(
         subjects.command(account, data.interactionId, type),
         encodeEnvelope(command),
-        `${account}:${id}`,
+        // A command of a dry run must not keep the same one, meant later, from being stored.
+        `${account}:${id}${data.dryRun ? ':dry' : ''}`,
       );
     } catch (error) {
       if (error instanceof StreamFull || error instanceof StreamUnavailable)

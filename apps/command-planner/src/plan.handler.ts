@@ -51,7 +51,7 @@ export class PlanHandler {
     const found = this.findPolicy(account);
     if (found === null) return counted(account, this.#unknownAccount(account));
     this.#unknown.delete(account);
-    const { policy, version: policyVersion } = found;
+    const { policy, version: policyVersion, dryRun } = found;
     if (policy === null) {
       this.log.warn('an event is of an account for quota only: nothing is planned', { account });
       return counted(account, deadLetter('nothing is written to the CRM of this account'));
@@ -61,6 +61,7 @@ export class PlanHandler {
         event,
         policy,
         policyVersion,
+        dryRun,
         render: this.render,
         nowMs: this.clock.nowMs(),
       });

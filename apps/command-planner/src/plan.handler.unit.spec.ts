@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { DEFAULT_POLICY } from '#accounts';
 import { type Clock, systemClock } from '#clock';
-import { encodeEnvelope } from '#contracts';
+import { type Command, encodeEnvelope } from '#contracts';
 import type { Delivered } from '#jetstream';
 import { silentLog } from '#telemetry';
 import { eventOf } from '../test/sample-event.js';
@@ -17,9 +17,9 @@ function delivered(sequence: number, deliveryCount = 1): Delivered {
 
 /** A handler with everything in its test's hands. */
 function handlerOf(bus: CommandBus = { store: () => Promise.resolve() }, known = true) {
-  const now = { atMs: 0, known, policy: DEFAULT_POLICY as typeof DEFAULT_POLICY | null };
+  const now = { atMs: 0, known, policy: DEFAULT_POLICY as typeof DEFAULT_POLICY | null, dryRun: false };
   const clock: Clock = { ...systemClock, nowMs: () => now.atMs, monotonicMs: () => now.atMs };
-  const findPolicy = () => (now.known ? { version: 1, policy: now.policy } : null);
+  const findPolicy = () => (now.known ? { version: 1, policy: now.policy, dryRun: now.dryRun } : null);
   const handler = new PlanHandler(bus, findPolicy, (template) => template, clock, silentLog, WAIT_MS);
   const kindOf = async (one: Delivered): Promise<string> => (await handler.handle([one]))[0]!.kind;
   return { now, kindOf };
@@ -40,6 +40,18 @@ describe('planning an event', () => {
     const { now, kindOf } = handlerOf({ store: () => Promise.reject(new Error('must not be stored')) });
     now.policy = null;
     expect(await kindOf(delivered(1))).toBe('deadLetter');
+  });
+
+  it('marks what it plans in a dry run, and nothing else', async () => {
+    const stored: Command[] = [];
+    const { now, kindOf } = handlerOf({ store: (command) => Promise.resolve(void stored.push(command)) });
+    await kindOf(delivered(1));
+    now.dryRun = true;
+    await kindOf(delivered(2));
+    expect(stored.map(({ id, data }) => [id, data.dryRun])).toEqual([
+      [stored[0]!.id, undefined],
+      [stored[0]!.id, true],
+    ]);
   });
 
   it('waits for an unknown account once, not for each of its events', async () => {

@@ -66,8 +66,8 @@ export class PlannerModule implements OnApplicationShutdown {
 function policiesOf(accounts: AccountDirectory): FindPolicy {
   return (name) => {
     const found = accounts.get(name);
-    return found === null
-      ? null
-      : { version: found.version, policy: isWritten(found.config) ? found.config.policy : null };
+    if (found === null) return null;
+    const { version, config } = found;
+    return { version, policy: isWritten(config) ? config.policy : null, dryRun: config.dryRun };
   };
 }

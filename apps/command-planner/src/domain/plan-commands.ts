@@ -23,6 +23,8 @@ export interface Planning {
   readonly event: InteractionEvent;
   readonly policy: TicketPolicy;
   readonly policyVersion: number;
+  /** Nothing of it is to be written. */
+  readonly dryRun?: boolean;
   readonly render: Render;
   readonly nowMs: number;
 }
@@ -123,7 +125,7 @@ function newTags({ voicemail, abandoned }: TemplateValues): readonly string[] {
   return [...(voicemail ? [VOICEMAIL_TAG] : []), ...(abandoned ? [ABANDONED_TAG] : [])];
 }
 
-function commandOf({ event, policyVersion, nowMs }: Planning, action: CommandAction, late: boolean): Command {
+function commandOf({ event, policyVersion, dryRun, nowMs }: Planning, action: CommandAction, late: boolean): Command {
   const { account, data } = event;
   const ordinal = ORDINALS[action.kind];
   return {
@@ -144,6 +146,7 @@ function commandOf({ event, policyVersion, nowMs }: Planning, action: CommandAct
       priority: priorityOf(event, action.kind, late),
       notAfter: null,
       policyVersion,
+      ...(dryRun ? { dryRun } : {}),
     },
   };
 }

@@ -63,22 +63,32 @@ export interface NewGrant extends Pick<
 
 type GrantTiming = Readonly<Record<'validForMs' | 'requestTimeoutMs' | 'settleGraceMs' | 'minuteMs', number>>;
 
-/** A grant, all of whose calls are open. */
-export function newGrant({ calls, keys, ...made }: NewGrant, timing: GrantTiming): Grant {
-  const validUntil = made.notBefore + timing.validForMs;
+/** A grant, all of whose calls are open. Spelled field by field, as objects put together from others are dear to use. */
+export function newGrant(made: NewGrant, timing: GrantTiming): Grant {
+  const { id, integration, requestId, kind, priority, grantedAt, notBefore, keys, wouldRefuse } = made;
+  const validUntil = notBefore + timing.validForMs;
   const arrivesBy = validUntil + timing.requestTimeoutMs;
-  const span: Span = { from: made.notBefore, to: arrivesBy };
-  const open: Call[] = [];
-  for (let index = 0; index < calls; index++) open.push({ state: 'open', span, key: keys?.[index] ?? null });
-  return {
-    ...made,
+  const settleBy = arrivesBy + timing.settleGraceMs;
+  const minute = Math.floor(grantedAt / timing.minuteMs) * timing.minuteMs;
+  const span: Span = { from: notBefore, to: arrivesBy };
+  const calls: Call[] = [];
+  for (let index = 0; index < made.calls; index++) calls.push({ state: 'open', span, key: keys?.[index] ?? null });
+  const grant: Grant = {
+    id,
+    integration,
+    requestId,
+    kind,
+    priority,
+    grantedAt,
+    notBefore,
     validUntil,
     arrivesBy,
-    settleBy: arrivesBy + timing.settleGraceMs,
-    minute: Math.floor(made.grantedAt / timing.minuteMs) * timing.minuteMs,
-    calls: open,
+    settleBy,
+    minute,
+    calls,
     settles: [],
   };
+  return wouldRefuse ? { ...grant, wouldRefuse } : grant;
 }
 
 export type CallCounts = Readonly<Record<CallState, number>>;

@@ -242,16 +242,9 @@ export class QuotaHandler {
     return new Promise((reply) => {
       const { account, integration } = asker;
       const arrivedAtMs = this.clock.monotonicMs();
-      this.undecided.push({
-        account,
-        integration,
-        ...request,
-        arrivedAtMs,
-        reply,
-        turns: 0,
-        failures: 0,
-        waited: false,
-      });
+      const { verb, body } = request;
+      const asked = { account, integration, verb, body, arrivedAtMs, reply, turns: 0, failures: 0, waited: false };
+      this.undecided.push(asked as Asked);
       this.turn();
     });
   }

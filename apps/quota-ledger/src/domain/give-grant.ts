@@ -53,7 +53,7 @@ export function grantedAnswer(books: AccountBooks, grant: Grant, nowMs: number):
   const live = countsOf(grant).open > 0;
   const held = holdsFor(books, grant.kind).length > 0;
   const { wouldRefuse } = grant;
-  return {
+  const answer: Granted = {
     answer: 'granted',
     grantId: grant.id,
     calls: grant.calls.length,
@@ -62,8 +62,8 @@ export function grantedAnswer(books: AccountBooks, grant: Grant, nowMs: number):
     settleWithinMs: live ? Math.max(0, grant.settleBy - nowMs) : 0,
     holdIds: held ? grant.calls.map((_, index) => holdIdOf(grant.id, index)) : [],
     remaining: standings(books, nowMs, grant.kind, grant.integration),
-    ...(wouldRefuse ? { wouldRefuse } : {}),
   };
+  return wouldRefuse ? { ...answer, wouldRefuse } : answer;
 }
 
 /** What is refused, and when asking again may help: no earlier than `fromMs`, and if all goes on as it is by `toMs`. */

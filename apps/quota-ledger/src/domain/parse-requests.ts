@@ -95,7 +95,7 @@ export function parseSettle(data: unknown): Parsed<SettleRequest> {
     if (call !== undefined && !isCount(call, 0, MAX_CALLS_PER_GRANT - 1)) return wrong(USED);
     if (!isNumber(sentAgoMs, 0, MAX_AGO_MS)) return wrong(USED);
     if (answeredAgoMs !== null && !isNumber(answeredAgoMs, 0, sentAgoMs)) return wrong(USED);
-    calls.push({ ...(call === undefined ? {} : { call }), sentAgoMs, answeredAgoMs });
+    calls.push(call === undefined ? { sentAgoMs, answeredAgoMs } : { call, sentAgoMs, answeredAgoMs });
   }
   return { ok: true, value: { requestId, grantId, used: calls, returned } };
 }

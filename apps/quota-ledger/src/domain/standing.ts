@@ -40,15 +40,12 @@ function standingOf(
   const { limit, whole } = book;
   const { max, remaining, resetsAt } = whole.standing(nowMs);
   const closed = whole.closedUntil > nowMs;
-  const standing = {
-    limit: limit.name,
-    max,
-    remaining: closed ? 0 : remaining,
-    resetsInMs: (closed ? Math.max(whole.closedUntil, resetsAt) : resetsAt) - nowMs,
-  };
+  const left = closed ? 0 : remaining;
+  const resetsInMs = (closed ? Math.max(whole.closedUntil, resetsAt) : resetsAt) - nowMs;
   const paced = limit.lengthMs > books.timing.minuteMs * LONGEST_WITHOUT_PACE_MINUTES;
-  if (integration === null || !paced || limit.kind !== 'fixed' || !book.terms) return standing;
-  return { ...standing, paceMs: paceOf(book, nowMs, integration) };
+  if (integration === null || !paced || limit.kind !== 'fixed' || !book.terms)
+    return { limit: limit.name, max, remaining: left, resetsInMs };
+  return { limit: limit.name, max, remaining: left, resetsInMs, paceMs: paceOf(book, nowMs, integration) };
 }
 
 /** Time left ÷ what the integration may still have; the whole of the time where it may have none. */

@@ -4,6 +4,7 @@
  *   node scripts/run.mjs start [app [options]]   one service, with the settings of the environment; without a name: lists them
  *   node scripts/run.mjs simulator [--port N …] the simulated Zendesk alone
  *   node scripts/run.mjs bench <name> [options]
+ *   node scripts/run.mjs audit [options]         compares the ledger's usage with its journal
  *   node scripts/run.mjs sim --scenario <name> [options]   a day in virtual time
  * The program runs in this very process, so signals and exit codes are its own. Standard output is the program's too.
  */
@@ -28,6 +29,9 @@ switch (command) {
   case 'bench':
     await run('test/bench/main.js', args);
     break;
+  case 'audit':
+    await run('apps/quota-ledger/src/audit.js', args);
+    break;
   case 'sim':
     await run('test/simulation/main.js', args);
     break;
@@ -35,7 +39,7 @@ switch (command) {
     await start(args);
     break;
   default:
-    say('Usage: node scripts/run.mjs demo|simulator|bench|sim|start [options]');
+    say('Usage: node scripts/run.mjs demo|simulator|bench|audit|sim|start [options]');
     process.exitCode = WRONG_USE;
 }
 

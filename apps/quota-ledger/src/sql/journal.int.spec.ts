@@ -15,6 +15,7 @@ import { raiseEpoch } from './raise-epoch.js';
 import { readClock } from './read-clock.js';
 import { readJournal } from './read-journal.js';
 import { readPartition } from './read-partition.js';
+import { readPartitions } from './read-partitions.js';
 import { readSeqAt } from './read-seq-at.js';
 import { readSnapshots } from './read-snapshots.js';
 import { recordTurn } from './record-turn.js';
@@ -61,7 +62,7 @@ describe('the statements about the journal', () => {
     expect(Math.abs(done.nowMs - nowMs)).toBeLessThan(LATE_MS);
     expect(await seqs(2)).toEqual([7]);
     const [row] = await readJournal(db.tx, 3, 0, 9, 9);
-    expect(row).toMatchObject({ seq: 1, atMs: nowMs });
+    expect(row).toMatchObject({ seq: 1, epoch: 1, atMs: nowMs });
     expect(JSON.parse(row!.events)).toEqual(turn(3, 1).events);
   });
 
@@ -110,6 +111,12 @@ describe('the statements about the journal', () => {
     await stored(1, [1, 10], [2, 20]);
     const fresh = { epoch: 2, usageSeq: 0, snapshotSeq: 0, toldSeq: 0, tellingSeq: 0, lastSeq: 2 };
     expect(await readPartition(db.tx, 1)).toEqual({ ...fresh, nowMs: expect.any(Number) });
+    await raiseEpoch(db.session, 0);
+    await movePartition(db.tx, { partition: 1, epoch: 2, seq: 2 }, false);
+    expect(await readPartitions(db.tx)).toEqual([
+      { id: 0, epoch: 1, usageSeq: 0 },
+      { id: 1, epoch: 2, usageSeq: 2 },
+    ]);
   });
 
   it('store how far usage is, and snapshots only where told so', async () => {

@@ -2,6 +2,7 @@ import type { Tx } from '#postgres';
 
 export interface JournalRow {
   readonly seq: number;
+  readonly epoch: number;
   readonly atMs: number;
   /** JSON. */
   readonly events: string;
@@ -16,7 +17,7 @@ export async function readJournal(
   limit: number,
 ): Promise<JournalRow[]> {
   return tx.query<JournalRow>(
-    `SELECT seq, at_ms AS "atMs", events FROM journal
+    `SELECT seq, epoch, at_ms AS "atMs", events FROM journal
      WHERE partition = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4`,
     [partition, afterSeq, throughSeq, limit],
   );

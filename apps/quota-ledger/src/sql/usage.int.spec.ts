@@ -12,6 +12,8 @@ import { limitLockWait } from './limit-lock-wait.js';
 import { lockUsage } from './lock-usage.js';
 import { moveUsageFromOther } from './move-usage-from-other.js';
 import { pruneUsage } from './prune-usage.js';
+import { readCountedAccounts } from './read-counted-accounts.js';
+import { readUsageBetween } from './read-usage-between.js';
 import { readUsagePartitions } from './read-usage-partitions.js';
 import { readUsage, type UsageSpan } from './read-usage.js';
 
@@ -110,6 +112,29 @@ describe('the statements about counted calls', () => {
     ]);
     expect(await found({ integration: 'ccai', fromMs: DAY_START + 1 })).toEqual(['1 ccai', '2 ccai']);
     expect(await found({ limitRows: 1 })).toEqual(['0 ccai']);
+  });
+
+  it('read everything counted of accounts within a span, for an audit', async () => {
+    for (const account of ['acme', 'demo', 'other'])
+      await add(DAY_START, { granted: 3, used: 2, open: 1 }, { account });
+    await add(DAY_START + MINUTE_MS, { granted: 1, expired: 1, crmRefused: 4, wouldRefuse: 5 });
+    await add(DAY_START + 2 * MINUTE_MS, { granted: 1, returned: 1 });
+    const span = { fromMs: DAY_START, toMs: DAY_START + 2 * MINUTE_MS };
+    const rows = await readUsageBetween(db.tx, 'usage_minute', ['demo', 'acme'], span);
+    const sorted = rows.toSorted((a, b) => a.startsAt - b.startsAt || (a.account < b.account ? -1 : 1));
+    const integration = 'ccai';
+    expect(sorted).toEqual([
+      { account: 'acme', integration, startsAt: DAY_START, counts: [3, 2, 0, 0, 1, 0, 0] },
+      { account: 'demo', integration, startsAt: DAY_START, counts: [3, 2, 0, 0, 1, 0, 0] },
+      { account: 'demo', integration, startsAt: DAY_START + MINUTE_MS, counts: [1, 0, 0, 1, 0, 4, 5] },
+    ]);
+  });
+
+  it('name every account of which anything was counted', async () => {
+    await add(DAY_START, { granted: 1, open: 1 }, { account: 'without-partition' });
+    const row = { account: 'by-day', integration: 'ccai', startsAt: DAY_START, ...noCalls() };
+    await addUsage(db.tx, 'usage_day', [row]);
+    expect((await readCountedAccounts(db.tx)).toSorted()).toEqual(['by-day', 'without-partition']);
   });
 
   it('tell partitions in order, and not the one for whatever has none', async () => {

@@ -2,9 +2,9 @@ import { inTransaction, LockSession, type Tx } from '#postgres';
 import type { Log } from '#telemetry';
 import type { Pool } from 'pg';
 import type { AccountName } from '#contracts';
-import { REMEMBERED_MS } from './domain/books.js';
 import type { LedgerEvent } from './domain/ledger-changes.js';
 import { PARTITIONS } from './domain/partition.js';
+import { remindedMs } from './domain/replay.js';
 import type { JournalTurn } from './domain/replay.js';
 import { sumUsage, type UsageRowCounts } from './domain/usage.js';
 import {
@@ -138,7 +138,7 @@ class PostgresLedgerStore implements LedgerStore {
         const row = await readPartition(tx, partition);
         if (!row) throw new EpochPassed();
         const snapshots = new Map((await readSnapshots(tx, partition)).map((one) => [one.account, one]));
-        const remembered = await readSeqAt(tx, partition, row.nowMs - REMEMBERED_MS);
+        const remembered = await readSeqAt(tx, partition, row.nowMs - remindedMs(accounts.values()));
         return {
           accounts: [...accounts].map(([name, versions]) => ({ versions, snapshot: snapshots.get(name) ?? null })),
           turns: await turnsAfter(tx, partition, Math.min(remembered, row.snapshotSeq)),

@@ -689,6 +689,7 @@ export class QuotaHandler {
     await store.record([{ partition: id, epoch, seq: seq + 1, atMs, events: changes.events }]);
     partition.seq += 1;
     partition.changed.add(account);
+    if (before) forgetPast(before, atMs);
     const books = before ? withVersion(before, versions, charges) : booksOf(versions, null);
     this.kept.set(account, { partition, books });
     // They wait by the new version from now on.

@@ -1,7 +1,7 @@
 import type { AccountName } from '#contracts';
-import { REMEMBERED_MS } from './domain/books.js';
 import type { LedgerEvent } from './domain/ledger-changes.js';
 import { PARTITIONS, partitionOf } from './domain/partition.js';
+import { remindedMs } from './domain/replay.js';
 import type { AccountSnapshot } from './domain/snapshot.js';
 import { sumUsage, USAGE_FIELDS, type UsageRowCounts } from './domain/usage.js';
 import {
@@ -130,7 +130,7 @@ export class SimulatedLedgerStore implements LedgerStore {
     this.assertOpen();
     const { journal, snapshotSeq, usageSeq } = this.tables.partitions[partition]!;
     const nowMs = this.world.nowMs();
-    const remembered = journal.findLast(({ atMs }) => atMs < nowMs - REMEMBERED_MS)?.seq ?? 0;
+    const remembered = journal.findLast(({ atMs }) => atMs < nowMs - remindedMs(accounts.values()))?.seq ?? 0;
     const afterSeq = Math.min(remembered, snapshotSeq);
     return {
       accounts: [...accounts].map(([name, versions]) => {

@@ -295,7 +295,10 @@ export function enterGrant(books: AccountBooks, grant: Grant): void {
 /** Enters a grant that has no open call any more: found again for as long as it is remembered. */
 export function enterPast(books: AccountBooks, grant: Grant, closedAt: number): void {
   books.past.set(grant.id, { grant, closedAt });
-  books.byRequest.set(requestKey(grant.integration, grant.requestId), grant);
+  const key = requestKey(grant.integration, grant.requestId);
+  const known = books.byRequest.get(key);
+  // An id that was forgotten, and used again, is that of the newer grant.
+  if (!known || known.grantedAt <= grant.grantedAt) books.byRequest.set(key, grant);
 }
 
 /** Lets a grant be of the past once none of its calls is open. */

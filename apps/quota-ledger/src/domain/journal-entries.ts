@@ -78,6 +78,8 @@ export function grantOf(entry: GrantedEntry, integration: string, { timing }: Pi
 export type StoredGrant = Omit<Grant, 'calls'> & {
   readonly runs: readonly CallRun[];
   readonly keys: readonly (CallKey | null)[] | null;
+  /** Where none of its calls is open: since when, epoch ms. */
+  readonly closedAt?: number;
 };
 
 export function storedGrant({ calls, ...grant }: Grant): StoredGrant {

@@ -1,5 +1,13 @@
 import type { AccountName } from '#contracts';
-import { type AccountBooks, type AccountVersion, enterPast, findGrant, REMEMBERED_MS } from './books.js';
+import {
+  type AccountBooks,
+  type AccountVersion,
+  enterPast,
+  findGrant,
+  forgetPast,
+  REMEMBERED_MS,
+  timingOf,
+} from './books.js';
 import { applyClosing, type ClosedEntry } from './closing.js';
 import { applyExpired } from './expire.js';
 import { type Grant, settledAnswer } from './grant.js';
@@ -13,7 +21,7 @@ import {
   type SettledEntry,
   type ToldForeign,
 } from './journal-entries.js';
-import type { LedgerEvent } from './ledger-changes.js';
+import { inOrder, type LedgerEvent } from './ledger-changes.js';
 import { applyLicence, type LicenceEntry } from './licence.js';
 import { applyRefused, applyToldForeign } from './observe.js';
 import { applySettled } from './settle.js';
@@ -45,11 +53,24 @@ export interface StoredAccount {
 
 export interface StoredPartition {
   readonly accounts: readonly StoredAccount[];
-  /** In order; from the oldest snapshot on, and at least from `REMEMBERED_MS` ago. */
+  /** In order; from the oldest snapshot on, and at least from `remindedMs` ago. */
   readonly turns: readonly JournalTurn[];
   /** Usage is stored up to this turn. Never before a snapshot's. */
   readonly usageSeq: number;
   readonly nowMs: number;
+}
+
+/** Grants are expired within this of their time. */
+const EXPIRED_LATE_MS = 2_000;
+
+/** How far back the journal tells of grants that are still remembered: those closed so long ago were made before. */
+export function remindedMs(versions: Iterable<readonly AccountVersion[]>): number {
+  let longestMs = 0;
+  for (const { config } of [...versions].flat()) {
+    const { longestSendInMs, validForMs, requestTimeoutMs, settleGraceMs } = timingOf(config);
+    longestMs = Math.max(longestMs, longestSendInMs + validForMs + requestTimeoutMs + settleGraceMs);
+  }
+  return REMEMBERED_MS + Math.ceil(longestMs) + EXPIRED_LATE_MS;
 }
 
 /** The books of a partition's accounts as they were when its last turn was recorded. */
@@ -59,7 +80,8 @@ export function rebuild(stored: StoredPartition): AccountBooks[] {
     const name = account.versions.at(-1)!.config.name;
     rebuilt.set(name, new Rebuilding(account, stored.usageSeq));
   }
-  for (const turn of stored.turns) for (const event of turn.events) rebuilt.get(event.account)?.do(turn, event);
+  for (const turn of stored.turns)
+    for (const event of inOrder(turn.events)) rebuilt.get(event.account)?.do(turn, event);
   return [...rebuilt.values()].flatMap((one) => one.done(stored.nowMs) ?? []);
 }
 
@@ -81,7 +103,7 @@ class Rebuilding {
 
   do({ seq, atMs }: JournalTurn, event: LedgerEvent): void {
     if (seq <= this.snapshotSeq) this.remind(event, atMs);
-    else if (event.event === 'applied') for (const entry of event.entries) this.apply(entry as AppliedEntry);
+    else if (event.event === 'applied') for (const entry of event.entries) this.apply(entry as AppliedEntry, atMs);
     else if (this.books) redo(this.books, event, atMs);
     // Stored already: counted again only because the rest is.
     if (seq <= this.usageSeq) this.books?.usage.take();
@@ -104,7 +126,9 @@ class Rebuilding {
     return this.account.versions.filter((one) => one.version <= version);
   }
 
-  private apply({ version, charges }: AppliedEntry): void {
+  private apply({ version, charges }: AppliedEntry, atMs: number): void {
+    // Windows long over would be taken into those of a limit that was changed.
+    if (this.books) forgetPast(this.books, atMs);
     const versions = this.versionsUpTo(version);
     this.books = this.books ? withVersion(this.books, versions, charges) : booksOf(versions, null);
   }

@@ -12,7 +12,6 @@ import {
   limitsFor,
   openBooks,
 } from './books.js';
-import type { Grant } from './grant.js';
 import { readGrant, type StoredGrant, storedGrant } from './journal-entries.js';
 
 /** An account's books as they are stored from time to time, fit for JSON: its size is that of the windows, not of history. */
@@ -48,15 +47,17 @@ export function snapshotOf(books: AccountBooks): AccountSnapshot {
       taken: [...taken.values()],
     })),
     grants: [
-      ...books.open.values(),
+      ...[...books.open.values()].map(storedGrant),
       ...(books.holds.some(({ taken }) => taken.size > 0) ? withPlaces(books) : []),
-    ].map(storedGrant),
+    ],
   };
 }
 
 /** Grants of the past that have places. */
-function withPlaces(books: AccountBooks): Grant[] {
-  return [...books.past.values()].map(({ grant }) => grant).filter((grant) => hasPlaces(books, grant));
+function withPlaces(books: AccountBooks): StoredGrant[] {
+  return [...books.past.values()]
+    .filter(({ grant }) => hasPlaces(books, grant))
+    .map(({ grant, closedAt }) => ({ ...storedGrant(grant), closedAt }));
 }
 
 /** The books that a snapshot was made of; empty ones where there is none. `versions`: the newest is the one they are to have. */
@@ -75,9 +76,10 @@ export function booksOf(versions: readonly AccountVersion[], snapshot: AccountSn
     for (const hold of taken) book.taken.set(hold.id, hold);
   }
   for (const stored of snapshot.grants) {
-    const grant = readGrant(stored);
+    const { closedAt = 0, ...kept } = stored;
+    const grant = readGrant(kept);
     if (grant.calls.some(({ state }) => state === 'open')) enterGrant(books, grant);
-    else enterPast(books, grant, 0);
+    else enterPast(books, grant, closedAt);
   }
   return books;
 }

@@ -17,6 +17,10 @@ import { expectedBetween, headroomOf, type HeadroomState, learn, NOTHING_LEARNED
  * the upper end is always that of the response that told most. The upper end is charged, as what it holds beyond the truth
  * are calls of ours that may come on top; the lower end is shown, and counted as usage of `(foreign)`.
  *
+ * An answer may be a refusal, which the CRM doesn't count, and who was refused need not tell so, or not yet. While
+ * something was left the limit refused nobody; once nothing was, an answer alone makes no call certain any more, and what
+ * was certain by then is all that accumulates.
+ *
  * In a rolling window counts also fall: there the newest response alone speaks, for as long as the window is.
  */
 
@@ -28,7 +32,9 @@ export interface Reading {
   readonly from: number;
   /** It answered a call of ours, which it counts. */
   readonly own: boolean;
-  /** Calls of ours known to be among those told; becomes more, never less. */
+  /** Nothing was left by then. */
+  readonly full: boolean;
+  /** Calls of ours known to be among those told. */
   readonly certain: number;
 }
 
@@ -50,7 +56,7 @@ export interface ForeignWindow {
   readonly answered: AnsweredCalls;
   /** In order of what they told. */
   readings: Reading[];
-  /** Calls of ours that the CRM refused: whether it counts those is not known. */
+  /** Calls of ours that the CRM refused while something was left of the limit: whether it counts those is not known. */
   refused: number;
   atLeast: number;
   atMost: number;
@@ -216,10 +222,12 @@ export function judgeForeign(
   const { startsAt, endsAt } = told;
   const common = windowOf(foreign, told);
   const window = onlyFor === null ? common : untrustedWindow(foreign, onlyFor, told);
-  const refused = window.refused + (told.refused ? 1 : 0);
+  const full = told.used >= told.max;
   // Its answer may have been counted as that of any call, before it was known that the call was refused.
-  const readings = told.refused ? window.readings.map(oneLessCertain) : window.readings;
-  const reading = { used: told.used, from: told.from, own: told.own, certain: 0 };
+  const doubtful = told.refused && !(full && limit.kind === 'fixed');
+  const refused = window.refused + (doubtful ? 1 : 0);
+  const readings = doubtful ? window.readings.map(oneLessCertain) : window.readings;
+  const reading = { used: told.used, from: told.from, own: told.own, full, certain: 0 };
   const evidence = { answered: common.answered, refused };
   const weighed =
     limit.kind === 'fixed' ? weigh(readings, reading, evidence) : weighNewest(readings, reading, evidence);
@@ -232,11 +240,11 @@ export function judgeForeign(
   // What the CRM allows beyond our own maximum is others' to use.
   const beyond = Math.max(0, told.max - book.whole.standing(told.to).max);
   const charged = Math.max(0, atMost - beyond);
-  const filledAt = window.filledAt ?? (told.used >= told.max ? told.to : null);
+  const filledAt = window.filledAt ?? (full ? told.to : null);
   const first = window.readings.length === 0;
   const same = atLeast === window.atLeast && atMost === window.atMost && charged === window.charged;
   window.readings = weighed;
-  if (!first && same && filledAt === window.filledAt && !told.refused) return null;
+  if (!first && same && filledAt === window.filledAt && !doubtful) return null;
   const name = { account: books.name, limit: limit.name, onlyFor, startsAt, endsAt };
   const remembered = weighed.find(({ used }) => used === told.used) ?? null;
   return { ...name, at: told.to, reading: remembered, refused, atLeast, atMost, charged, filledAt };
@@ -378,27 +386,39 @@ type Evidence = Pick<ForeignWindow, 'answered' | 'refused'>;
 /** All readings with one more, each knowing all that the others and the answers say of it. */
 function weigh(before: readonly Reading[], told: Reading, evidence: Evidence): Reading[] | null {
   let certain = 0;
+  let full = false;
   return insert(before, told).map((reading) => {
     const self = reading.own ? 1 : 0;
-    certain = Math.max(reading.certain, answeredBefore(evidence, reading.from) + self, certain + self);
-    return { ...reading, certain };
+    full ||= reading.full;
+    const answered = full ? 0 : answeredBefore(evidence, reading.from);
+    certain = Math.max(reading.certain, answered + self, certain + self);
+    return { ...reading, full, certain };
   });
 }
 
 function weighNewest([newest]: readonly Reading[], told: Reading, evidence: Evidence): Reading[] | null {
   if (newest && newest.from > told.from) return null;
-  return [{ ...told, certain: answeredBefore(evidence, told.from) + (told.own ? 1 : 0) }];
+  const answered = told.full ? 0 : answeredBefore(evidence, told.from);
+  return [{ ...told, certain: answered + (told.own ? 1 : 0) }];
 }
 
 /** In order of what they told. Two that told the same are of one call, told twice, or nothing was counted in between. */
-function insert(before: readonly Reading[], told: Reading): Reading[] {
+function insert(others: readonly Reading[], told: Reading): Reading[] {
+  const before = forgetAnswers(others, told);
   let index = before.length;
   while (index > 0 && before[index - 1]!.used > told.used) index -= 1;
   const same = before[index - 1];
   if (same?.used !== told.used) return before.toSpliced(index, 0, told).slice(-MOST_READINGS);
   const own = same.own || told.own;
+  const full = same.full || told.full;
   const certain = Math.max(same.certain, told.certain);
-  return before.with(index - 1, { used: told.used, from: Math.min(same.from, told.from), own, certain });
+  return before.with(index - 1, { used: told.used, from: Math.min(same.from, told.from), own, full, certain });
+}
+
+/** Where it is new that nothing was left, answers may have made calls certain that were refused, in all that told as much. */
+function forgetAnswers(before: readonly Reading[], told: Reading): readonly Reading[] {
+  if (!told.full || before.some(({ full, used }) => full && used <= told.used)) return before;
+  return before.map((reading) => (reading.used < told.used ? reading : { ...reading, certain: 0 }));
 }
 
 function oneLessCertain(reading: Reading): Reading {

@@ -1,19 +1,17 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { NatsConnection } from '@nats-io/transport-node';
-import Ajv from 'ajv';
-import addFormats from 'ajv-formats';
 import { request } from 'undici';
-import { parse } from 'yaml';
 import { randomId, systemClock } from '#clock';
 import { CALL_KINDS, type UsageAnswer } from '#contracts';
 import { type App, type Stack, startStack } from '#embedded';
 import { connectNats } from '#jetstream';
 import { QuotaClient } from '#quota-client';
 import { ROOT } from '../house/source-files.js';
+import { described } from '../support/described.js';
 import { until } from '../support/until.js';
 
 const START_LIMIT_MS = 60_000;
@@ -192,20 +190,6 @@ describe('an integration that asks for quota', () => {
     await stack.service('quota-ledger').restart();
   }, 60_000);
 });
-
-const { components } = parse(readFileSync(join(ROOT, 'docs/protocol.asyncapi.yaml'), 'utf8')) as { components: object };
-const ajv = new Ajv.default({ strict: false });
-addFormats.default(ajv);
-ajv.addSchema({ $id: 'protocol', components });
-
-/** An answer, having found it to be as its description says. */
-function described(body: Record<string, unknown>): Record<string, unknown> {
-  const answer = String(body['answer']);
-  const validate = ajv.getSchema(`protocol#/components/schemas/${answer[0]!.toUpperCase()}${answer.slice(1)}`)!;
-  void validate(body);
-  expect([answer, validate.errors ?? []]).toEqual([answer, []]);
-  return body;
-}
 
 function python(natsUrl: string, password: string) {
   const args = [join(ROOT, 'examples/quota_client.py'), natsUrl, 'demo.reporting', password];

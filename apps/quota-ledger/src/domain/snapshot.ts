@@ -1,4 +1,5 @@
-import type { AccountName, IntegrationName } from '#contracts';
+import { type AccountName, CALL_KINDS, type CallKind, type IntegrationName } from '#contracts';
+import { draws, isCountedByKey } from '#limits';
 import {
   type AccountBooks,
   type AccountVersion,
@@ -12,6 +13,7 @@ import {
   limitsFor,
   openBooks,
 } from './books.js';
+import type { CounterState } from './counter.js';
 import { readGrant, type StoredGrant, storedGrant } from './journal-entries.js';
 
 /** An account's books as they are stored from time to time, fit for JSON: its size is that of the windows, not of history. */
@@ -93,10 +95,13 @@ export function withVersion(
   versions: readonly AccountVersion[],
   charges: readonly MinuteCharge[],
 ): AccountBooks {
-  const next = booksOf(versions, { ...snapshotOf(books), grants: [] });
+  const { limits, ...rest } = snapshotOf(books);
+  const fresh = new Set(newLimits(books, versions).map(({ limit }) => limit.name));
+  const kept = limits.map((limit) => (fresh.has(limit.name) ? { ...limit, whole: foreignOf(limit.whole) } : limit));
+  const next = booksOf(versions, { ...rest, limits: kept, grants: [] });
   for (const grant of books.open.values()) {
     enterGrant(next, grant);
-    for (const book of limitsFor(next, grant.kind)) if (isNew(books, book)) chargeOpenTo(book, grant);
+    for (const book of limitsFor(next, grant.kind)) if (isNewTo(books, book, grant.kind)) chargeOpenTo(book, grant);
   }
   for (const { grant, closedAt } of books.past.values()) enterPast(next, grant, closedAt);
   next.paused = books.paused;
@@ -110,13 +115,33 @@ export function withVersion(
   return next;
 }
 
-/** The limits of these versions that the books don't have yet: nothing is known of them but the account's usage. */
+/** What is known of others' calls alone. */
+function foreignOf(state: CounterState): CounterState {
+  const counts = state.counts.map(([from, to, , , foreign]) => [from, to, 0, 0, foreign, []] as const);
+  return { ...state, counts: counts.filter(([, , , , foreign]) => foreign > 0) };
+}
+
+/**
+ * The limits of these versions that the books don't have yet, or not for all the kinds of call that draw on them now:
+ * nothing is known of them but the account's usage.
+ */
 export function newLimits(books: AccountBooks, versions: readonly AccountVersion[]): LimitBook[] {
   return openBooks(versions).limits.filter((book) => isNew(books, book));
 }
 
-function isNew(books: AccountBooks, { limit }: LimitBook): boolean {
-  return !books.limits.some((book) => book.limit.name === limit.name);
+function isNew(books: AccountBooks, book: LimitBook): boolean {
+  // Of keys no usage is known: what was counted by them is all there is.
+  if (isCountedByKey(book.limit.scope)) return !books.limits.some(({ limit }) => limit.name === book.limit.name);
+  return CALL_KINDS.some((kind) => draws(book.limit, kind) && !drewOn(books, book, kind));
+}
+
+/** Were calls of this kind not counted by the limit until now, or is what was counted to be counted anew? */
+function isNewTo(books: AccountBooks, book: LimitBook, kind: CallKind): boolean {
+  return isNew(books, book) || !drewOn(books, book, kind);
+}
+
+function drewOn(books: AccountBooks, { limit }: LimitBook, kind: CallKind): boolean {
+  return limitsFor(books, kind).some((book) => book.limit.name === limit.name);
 }
 
 function chargeOpenTo(book: LimitBook, { calls, integration, priority }: Parameters<typeof enterGrant>[1]): void {

@@ -5,10 +5,11 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { request } from 'undici';
 import { randomId, systemClock } from '#clock';
-import type { RefusalReason, UsageAnswer } from '#contracts';
+import { parseLedgerEvent, type RefusalReason, type UsageAnswer } from '#contracts';
 import { type Stack, startStack } from '#embedded';
-import { connectNats } from '#jetstream';
+import { connectNats, readStream } from '#jetstream';
 import { type HeldGrant, natsTransport, QuotaClient, type QuotaTransport, type Wanted } from '#quota-client';
+import { textOf } from '../house/source-files.js';
 import { described } from '../support/described.js';
 import { until } from '../support/until.js';
 
@@ -266,6 +267,26 @@ describe.each(['NATS', 'HTTP'] as const)('an integration that asks over %s', (ov
     expect(usage.rows).toMatchObject([{ integration: 'one', granted: DAY_MAX + 3, wouldRefuse: 3 }]);
     await giveBack(one, all);
     await giveBack(one, more);
+  });
+
+  it('finds on LEDGER what the page says of it', async () => {
+    const operator = await connectNats({ servers: stack.nats.url, name: 'operator', ...stack.credentials('operator') });
+    connections.push(operator);
+    const told = await until('all is told', async () => {
+      const messages = await readStream(operator, 'LEDGER', parseLedgerEvent);
+      const types = new Set(messages.map(({ type }) => type));
+      return (
+        ['applied', 'granted', 'settled', 'held', 'released'].every((type) => types.has(type as never)) && messages
+      );
+    });
+    const rows = [...textOf('docs/protocol.md').matchAll(/^\| `([a-z]+)` +\| (.*) \|$/gm)];
+    const toldOf = new Map(rows.map(([, event, text]) => [event!, text!]));
+    const unexplained = told.flatMap(({ type, data }) =>
+      data.entries.flatMap((entry) =>
+        Object.keys(entry).filter((field) => !new RegExp(`\\b${field}\\b`).test(toldOf.get(type) ?? '')),
+      ),
+    );
+    expect([...new Set(unexplained)]).toEqual([]);
   });
 });
 

@@ -114,6 +114,7 @@ describe('the audit', () => {
     );
     expect(counted).toEqual([{ granted: 96 }]);
     expect(await audited({ account: 'scaled' })).toMatchObject({ ok: true, grants: 13, accounts: 1 });
+    await expect(audited({ account: 'nobody' })).rejects.toThrow('never heard of an account nobody');
   });
 
   it.each([

@@ -30,6 +30,7 @@ const flags = new Command('audit')
   .option('--from <instant>', 'only minutes from here on, such as 2026-01-05T00:00:00Z', instant)
   .option('--to <instant>', 'only minutes that begin before', instant)
   .option('--repair', 'correct what is stored; the journal is never changed')
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : NOT_FOUND_OUT))
   .parse()
   .opts<Flags>();
 

@@ -244,6 +244,7 @@ export function judgeForeign(
   const first = window.readings.length === 0;
   const same = atLeast === window.atLeast && atMost === window.atMost && charged === window.charged;
   window.readings = weighed;
+  window.refused = refused;
   if (!first && same && filledAt === window.filledAt && !doubtful) return null;
   const name = { account: books.name, limit: limit.name, onlyFor, startsAt, endsAt };
   const remembered = weighed.find(({ used }) => used === told.used) ?? null;
@@ -268,6 +269,8 @@ export function applyForeign(books: AccountBooks, entry: ForeignEntry): void {
   if (entry.onlyFor === null && limit.scope === 'account') learnFrom(book, entry.startsAt, books.timing.minuteMs);
   const window = entry.onlyFor === null ? windowOf(foreign, entry) : untrustedWindow(foreign, entry.onlyFor, entry);
   const { reading } = entry;
+  // Done already where it was decided.
+  for (let more = window.refused; more < entry.refused; more++) window.readings = window.readings.map(oneLessCertain);
   if (reading && limit.kind === 'rolling') window.readings = [reading];
   else if (reading) window.readings = insert(window.readings, reading);
   window.refused = entry.refused;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { AccountBooks } from './books.js';
 import { askFor, demoBooks, granted, MINUTE_START } from './demo-books.fixture.spec.js';
-import { foreignAt, type Interval } from './foreign.js';
+import { applyForeign, foreignAt, type ForeignEntry, type Interval } from './foreign.js';
 import { LedgerChanges } from './ledger-changes.js';
 import { observe } from './observe.js';
 import { settle } from './settle.js';
@@ -25,17 +25,34 @@ function tell(
   remaining: number,
   nowMs: number,
   of: { max?: number; refused?: boolean } = {},
+  changes = new LedgerChanges(),
 ): void {
   const headers = { 'x-rate-limit': `${of.max ?? MAX}`, 'x-rate-limit-remaining': `${remaining}` };
   const seen = of.refused ? { grantId: 'gone', status: 429 } : { grantId: null, status: 200 };
   const request = { ...seen, kind: 'other' as const, headers, answeredAgoMs: 0 };
-  observe(books, 'ccai', null, request, { nowMs, heldMs: 0 }, new LedgerChanges());
+  observe(books, 'ccai', null, request, { nowMs, heldMs: 0 }, changes);
 }
 
 function others(books: AccountBooks): Interval {
   const minute = books.limits.find(({ limit }) => limit.name === 'minute')!;
   return foreignAt(minute, NOW);
 }
+
+describe('others calls, where a response refused a call of ours for another reason', () => {
+  it('are known alike in books that are given what it changed', () => {
+    const [books, again] = [demoBooks([{ max: MAX }]), demoBooks([{ max: MAX }])];
+    for (const each of [books, again]) callAndSettle(each, 3, NOW);
+    const changes = new LedgerChanges();
+    tell(books, 8, NOW + 10_000, {}, changes);
+    // An endpoint refused, say: the account had some left.
+    tell(books, 8, NOW + 10_000, { refused: true }, changes);
+    for (const { event, entries } of changes.events)
+      if (event === 'foreign') for (const entry of entries) applyForeign(again, entry as ForeignEntry);
+    for (const each of [books, again]) tell(each, 6, NOW + 10_500);
+    expect(others(again)).toEqual(others(books));
+    expect(others(books)).toEqual({ atLeast: 11, atMost: 12 });
+  });
+});
 
 describe('others calls, where nothing is left', () => {
   it('may be all that the CRM counted, though calls of ours were answered: they may have been refused', () => {

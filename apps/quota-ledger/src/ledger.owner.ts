@@ -152,9 +152,11 @@ export class LedgerOwner {
     const unheard = new AbortController();
     const until = AbortSignal.any([store.ended, this.stopping.signal, unheard.signal]);
     // At once, whatever the duties still wait for: another may decide already, and be heard beside us.
+    // The handler lets go of whoever waits for its turn: a duty of ours, which else would wait for ever.
     const lost = (): void => {
       announcer.forget();
       void this.doors?.hear([], false);
+      void quota.end();
     };
     store.ended.addEventListener('abort', lost, { once: true });
     const askedMonoMs = clock.monotonicMs();
@@ -177,7 +179,8 @@ export class LedgerOwner {
         for (let more = true; more && !until.aborted;) more = await store.prune(this.options.retention);
       }),
     ]);
-    if (!store.ended.aborted) for (const partition of quota.owned()) await this.giveBack(store, partition);
+    if (!store.ended.aborted && !unheard.signal.aborted)
+      for (const partition of quota.owned()) await this.giveBack(store, partition);
   }
 
   private async leave(store: LedgerStore): Promise<void> {
@@ -185,13 +188,14 @@ export class LedgerOwner {
     this.store = null;
     announcer.forget();
     const ended = quota.end();
-    await this.hear();
+    const closed = this.hear();
     await ended;
+    // Before the waits for NATS, which may be what is away: others are to have the partitions.
+    await store.close().catch(() => undefined);
     const stopped = Promise.all([...this.relays.values()].map((relay) => relay.stop()));
-    await settledWithin(stopped, CLOSING_LIMIT_MS, clock);
+    await Promise.all([closed, settledWithin(stopped, CLOSING_LIMIT_MS, clock)]);
     this.relays.clear();
     this.leaving.clear();
-    await store.close().catch(() => undefined);
   }
 
   /** Takes what is free up to a fair part, gives back what is more: one at a time, so that no account waits long. */

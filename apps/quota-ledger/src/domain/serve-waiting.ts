@@ -98,19 +98,29 @@ export function callsBefore(books: AccountBooks, waiter: Pick<Waiter, 'request' 
 function refuseLate(books: AccountBooks, nowMs: number): boolean {
   const { waiting } = books;
   const before = waiting.byRequest.size;
+  // Counted once for all: when it may be their turn is an estimate.
+  const callsOf = new Map<string, number>();
   waiting.firstDeadline = NEVER;
   for (const waiter of waiting.byRequest.values()) {
     if (waiter.deadline > nowMs) waiting.firstDeadline = Math.min(waiting.firstDeadline, waiter.deadline);
-    else endWait(books, waiter, nowMs);
+    else endWait(books, waiter, nowMs, callsOf);
   }
   return waiting.byRequest.size < before;
 }
 
 /** Ends a wait: it is answered with what was in its way last. */
-export function endWait(books: AccountBooks, waiter: Waiter, nowMs: number): void {
+export function endWait(
+  books: AccountBooks,
+  waiter: Waiter,
+  nowMs: number,
+  callsOf: Map<string, number> = new Map(),
+): void {
   const { integration, request } = waiter;
   const blocked = waiter.blocked ?? behindOthers(books, waiter, nowMs);
-  const answer = refusedAnswer(books, blocked, nowMs, callsBefore(books, waiter, blocked.limit));
+  const line = `${request.priority} ${blocked.limit}`;
+  const calls = callsOf.get(line) ?? callsBefore(books, waiter, blocked.limit);
+  callsOf.set(line, calls);
+  const answer = refusedAnswer(books, blocked, nowMs, calls);
   dequeue(books.waiting, waiter);
   books.waiting.answered.push({ integration, requestId: request.requestId, answer });
 }
@@ -134,8 +144,14 @@ interface Candidate {
   readonly kind: CallKind;
 }
 
-/** How far a flow's queues were tried: the number of requests tried in vain by kind; absent kinds from the first on. */
-type Tried = Map<CallKind, number>;
+/** How far a queue was tried: the number of requests tried in vain, and which tickets or users single calls found full. */
+interface Trial {
+  count: number;
+  readonly full: Set<string>;
+}
+
+/** How far a flow's queues were tried, by kind; absent kinds from the first on. */
+type Tried = Map<CallKind, Trial>;
 
 /** One walk along all who wait. */
 class Walk implements Turn {
@@ -174,7 +190,11 @@ class Walk implements Turn {
     const tried = this.tried.get(flow);
     let oldest: Candidate | null = null;
     for (const [kind, queue] of flow.byKind) {
-      const waiter = queue[tried?.get(kind) ?? 0];
+      const trial = tried?.get(kind);
+      // Thousands may wait for one ticket: one try tells for all of them.
+      if (trial)
+        while (trial.count < queue.length && trial.full.has(keyOf(queue[trial.count]!) ?? '')) trial.count += 1;
+      const waiter = queue[trial?.count ?? 0];
       if (waiter && (!oldest || waiter.number < oldest.waiter.number)) oldest = { waiter, flow, kind };
     }
     return oldest;
@@ -189,7 +209,11 @@ class Walk implements Turn {
     }
     // Calls of a kind draw on the same limits, so only another ticket's or user's may fit where this one's didn't.
     const mayFit = short.length === 0 && waiter.request.keys !== undefined && blocked.reason !== 'cap_reached';
-    tried.set(kind, mayFit ? (tried.get(kind) ?? 0) + 1 : NEVER);
+    let trial = tried.get(kind);
+    if (!trial) tried.set(kind, (trial = { count: 0, full: new Set() }));
+    trial.count = mayFit ? trial.count + 1 : NEVER;
+    const key = mayFit ? keyOf(waiter) : null;
+    if (key !== null) trial.full.add(key);
     waiter.stoppedByOwn = short.length === 0;
     for (const book of short) {
       const stop = this.stopped.get(book);
@@ -219,6 +243,12 @@ class Walk implements Turn {
 function wantsOf(flow: Flow, book: LimitBook | HoldBook): boolean {
   for (const [kind, queue] of flow.byKind) if (!queue[0]!.stoppedByOwn && draws(book.limit, kind)) return true;
   return false;
+}
+
+/** What one call touches; null where more are needed, of which some might fit. */
+function keyOf({ request }: Waiter): string | null {
+  const key = request.calls.min === 1 ? request.keys?.[0] : undefined;
+  return key ? JSON.stringify([key.ticket, key.user, key.organization]) : null;
 }
 
 function isBefore(one: Candidate, other: Candidate): boolean {

@@ -4,7 +4,7 @@ import { DEFAULT_SHARE } from '#contracts';
 import { acquire } from './acquire.js';
 import { type AccountBooks, openBooks } from './books.js';
 import { cancel } from './cancel.js';
-import { askFor, demoConfig, granted, MINUTE_START, refused } from './demo-books.fixture.spec.js';
+import { askFor, demoBooks, demoConfig, granted, MINUTE_START, refused } from './demo-books.fixture.spec.js';
 import { forecast } from './forecast.js';
 import { hold } from './hold.js';
 import { LedgerChanges } from './ledger-changes.js';
@@ -281,4 +281,27 @@ it('a decision makes nothing wait where nobody asked to', () => {
     answer: 'refused',
   });
   expect(nextWakeAt(books, MIDDLE)).toBeNull();
+});
+
+describe('thousands who wait for one ticket', () => {
+  it('cost no more than one try, and leave what comes for another ticket its turn', () => {
+    const books = demoBooks([{ max: 1_000 }, { name: 'per-ticket-updates', max: 1 }]);
+    const update = (ticket: string, waitMs: number) =>
+      askFor(books, 'ccai', MINUTE_START, { kind: 'tickets.update', keys: [{ ticket }], waitMs });
+    granted(update('full', 0));
+    for (let i = 0; i < 2_000; i++) expect(update('full', 30_000)).toBe('waits');
+    const { limit } = books.limits.find((book) => book.limit.scope === 'ticket')!;
+    const counter = books.limits.find((book) => book.limit === limit)!.byKey.get('full')!;
+    let looks = 0;
+    const room = counter.room.bind(counter);
+    counter.room = (span, needed) => {
+      looks += 1;
+      return room(span, needed);
+    };
+    granted(update('other', 0));
+    expect(looks).toBeLessThan(10);
+    counter.room = room;
+    const refused = serveWaiting(books, { nowMs: MINUTE_START + 40_000, newId: () => 'g' }, new LedgerChanges());
+    expect(refused).toHaveLength(2_000);
+  });
 });

@@ -5,6 +5,7 @@ import { type Limit, limitsOf } from '#limits';
 import { type Counter, counterFor, type CounterState } from './counter.js';
 import { demoConfig } from './demo-books.fixture.spec.js';
 import type { Span } from './grant.js';
+import { runs } from './property-runs.fixture.spec.js';
 
 /*
  * A counter made from another's state, through JSON, must answer like it for ever; and one made for windows of another
@@ -154,7 +155,7 @@ describe('a counter', () => {
         expect(other).toEqual(one);
       }
     });
-    fc.assert(property, { numRuns: 80 });
+    fc.assert(property, { numRuns: runs(40) });
   });
 
   it('made for windows of another shape never counts less than arrived', () => {
@@ -175,6 +176,6 @@ describe('a counter', () => {
           expect(remade.standing(at).remaining).toBeLessThanOrEqual(Math.max(0, 40 - calls));
         }
     });
-    fc.assert(property, { numRuns: 80 });
+    fc.assert(property, { numRuns: runs(40) });
   });
 });

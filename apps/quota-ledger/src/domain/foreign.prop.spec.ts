@@ -10,6 +10,7 @@ import type { Grant } from './grant.js';
 import { LedgerChanges } from './ledger-changes.js';
 import { observe } from './observe.js';
 import { settle } from './settle.js';
+import { runs } from './property-runs.fixture.spec.js';
 
 /*
  * A naive CRM that counts every call truly, ours and others', in minutes whose edges lie off by up to the stated edge, and
@@ -22,7 +23,7 @@ const MAX = 30;
 /** Never all used, so that there is a last call to tell how things stand. */
 const PLENTY = 1_000;
 /** A failing story is made smaller for no longer than this. */
-const LIMITS = { numRuns: 300, interruptAfterTimeLimit: 60_000 };
+const LIMITS = { numRuns: runs(100), interruptAfterTimeLimit: 60_000 };
 /** `ccai` settles and observes; `billing` only settles. */
 const INTEGRATIONS = ['ccai', 'billing'] as const;
 

@@ -14,6 +14,7 @@ import { settle } from './settle.js';
 import { snapshotOf } from './snapshot.js';
 import { standings } from './standing.js';
 import { sumUsage, type UsageRowCounts } from './usage.js';
+import { runs } from './property-runs.fixture.spec.js';
 
 /*
  * A naive CRM that counts for itself, in windows whose edges lie off by up to the stated edge, beside the real decisions.
@@ -399,7 +400,7 @@ describe('the ledger', () => {
       offset,
       (steps, minute, day, rolling, offsetMs) => holdsAfter(steps, config(minute, day, rolling), offsetMs),
     );
-    fc.assert(property, { numRuns: 150 });
+    fc.assert(property, { numRuns: runs(60) });
   });
 
   it('never lets more calls arrive in any span of a rolling window', () => {
@@ -407,6 +408,6 @@ describe('the ledger', () => {
     const property = fc.property(stepsOf(updates), fc.integer({ min: 2, max: 4 }), (steps, rolling) =>
       holdsAfter(steps, config(1_000, 1_000, rolling), 0),
     );
-    fc.assert(property, { numRuns: 100 });
+    fc.assert(property, { numRuns: runs(40) });
   });
 });

@@ -27,13 +27,13 @@ import { settle } from './settle.js';
 import { booksOf, type MinuteCharge, newLimits, snapshotOf, withVersion } from './snapshot.js';
 import { standings } from './standing.js';
 import { sumUsage, USAGE_FIELDS, type UsageRowCounts } from './usage.js';
+import { runs } from './property-runs.fixture.spec.js';
 
 /*
  * Whatever was decided, books built again from the journal, with a snapshot or without, are those from which it was decided;
  * and both go on to decide the same. Left out is only what responses told without changing a count: it isn't recorded.
  */
 
-const RUNS = 60;
 const MINUTE_MS = 60_000;
 const KINDS: readonly CallKind[] = ['other', 'tickets.update', 'tickets.create_many', 'users.search'];
 const WHO = ['ccai', 'reporting', 'billing'] as const;
@@ -407,6 +407,6 @@ describe('books built again', () => {
         for (const one of steps) world.run(one);
         world.run({ do: 'restart' });
       });
-      fc.assert(property, { numRuns: RUNS });
+      fc.assert(property, { numRuns: runs(40) });
     });
 });

@@ -18,6 +18,7 @@ import type { Grant } from './grant.js';
 import { LedgerChanges } from './ledger-changes.js';
 import { nextWakeAt, serveWaiting } from './serve-waiting.js';
 import { settle } from './settle.js';
+import { runs } from './property-runs.fixture.spec.js';
 
 /*
  * Integrations that want calls, in virtual time, beside a naive model that knows only the list of all grants and works
@@ -234,7 +235,7 @@ describe('waiting requests', () => {
         expectBounds(world, Object.fromEntries(caps), edgeMs);
       },
     );
-    fc.assert(property, { numRuns: 40 });
+    fc.assert(property, { numRuns: runs(15) });
   });
 });
 
@@ -278,7 +279,7 @@ describe('a guarantee', () => {
         expectBounds(world, {});
       },
     );
-    fc.assert(property, { numRuns: 60 });
+    fc.assert(property, { numRuns: runs(25) });
   });
 
   it('may be used evenly through the window, one call at a time, each had at once', () => {
@@ -312,7 +313,7 @@ describe('the part for live', () => {
         expect(world.ask('d', { calls: { min: worth, max: worth }, priority: 'live' })).toBe(worth);
       },
     );
-    fc.assert(property, { numRuns: 40 });
+    fc.assert(property, { numRuns: runs(15) });
   });
 });
 

@@ -22,7 +22,7 @@ import { UsageHandler } from './usage.handler.js';
 
 const DAY_MS = 86_400_000;
 /** Events are gathered for so long before they are told on LEDGER, many in a message. */
-const RELAY_MS = 500;
+const RELAY_MS = 1_000;
 
 /** The quota ledger: doors, the handler that decides, the duties, and the tables behind them. */
 @Module({})

@@ -143,7 +143,7 @@ function secret(): string {
 
 function accountsYaml(names: readonly string[], tight: TightAccount): string {
   const crm = `type: zendesk, baseUrl: 'http://127.0.0.1:1', licence: team, credential: { kind: oauth, tokenRef: 'env:NONE' }`;
-  const wide = `minute: { max: ${NEVER_REACHED} }, day: { max: ${NEVER_REACHED} }`;
+  const wide = `minute: { max: ${NEVER_REACHED} }, ceiling: { max: ${NEVER_REACHED} }, day: { max: ${NEVER_REACHED} }`;
   const scaled = `timeScale: ${tight.timeScale}, requestTimeoutMs: ${tight.requestTimeoutMs}`;
   const integrations = `integrations: { ${INTEGRATION}: {} }`;
   return [

@@ -82,12 +82,12 @@ function messagesOf(turns: readonly JournalRow[], group: string): OutboxRow[] {
   const groups: Group[] = [];
   const newest = new Map<string, Group>();
   // Where all together fit into one message, as they mostly do, nothing needs to be measured.
-  const isMuch = turns.reduce((bytes, { events }) => bytes + events.length, 0) > MESSAGE_BYTES_LIMIT;
+  const isMuch = turns.reduce((bytes, { events }) => bytes + Buffer.byteLength(events), 0) > MESSAGE_BYTES_LIMIT;
   for (const { atMs, events } of turns)
     for (const { account, integration, event, entries } of JSON.parse(events) as LedgerEvent[]) {
       const key = `${account} ${integration} ${event}`;
       for (const entry of entries) {
-        const bytes = isMuch ? JSON.stringify(entry).length : 0;
+        const bytes = isMuch ? Buffer.byteLength(JSON.stringify(entry)) : 0;
         let open = newest.get(key);
         if (!open || open.bytes + bytes > MESSAGE_BYTES_LIMIT) {
           open = { account, integration, event, entries: [], atMs, bytes: 0 };
